@@ -1,0 +1,131 @@
+"""Every exception that a user of trioflow can meet, on one page. The class docstring is the default message.
+
+Named by who broke the promise: the caller (definitions, parameters, settings), the run (its outcome), the other
+side (store, server), or us (`TrioflowBug`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class TrioflowError(Exception):
+    """Something went wrong in trioflow."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+
+
+class TrioflowBug(TrioflowError):
+    """A promise of trioflow's own is broken; please report this."""
+
+
+# --- the caller: definitions, calls, settings
+
+
+class FlowDefinitionError(TrioflowError, ValueError):
+    """This flow or task cannot be defined like that."""
+
+
+class InvalidSetting(TrioflowError, ValueError):
+    """A setting has a value that it cannot have."""
+
+
+class MappingLengthMismatch(TrioflowError, ValueError):
+    """The iterables given to map differ in length."""
+
+
+class MappingMissingIterable(TrioflowError, ValueError):
+    """No iterable parameters were received. Parameters for map must include at least one iterable."""
+
+
+class ParameterError(TrioflowError, TypeError):
+    """The parameters do not fit the function."""
+
+
+class NotSerializable(TrioflowError, TypeError):
+    """A value cannot be recorded."""
+
+
+class WrongColour(TrioflowError, TypeError):
+    """A flow or task was called from code of the other colour."""
+
+
+class OutsideFlow(TrioflowError, RuntimeError):
+    """This needs a flow run around it."""
+
+
+class EntrypointError(TrioflowError):
+    """The flow cannot be found where it was said to be."""
+
+
+# --- the run: how it ended
+
+
+class RunOutcome(TrioflowError):
+    """A run has no result to give."""
+
+
+class CancelledRun(RunOutcome):
+    """The run was cancelled."""
+
+
+class CrashedRun(RunOutcome):
+    """The run crashed."""
+
+
+class FailedRun(RunOutcome):
+    """The run failed."""
+
+
+class MissingResult(RunOutcome):
+    """The run completed, but its result was not recorded."""
+
+
+class PausedRun(RunOutcome):
+    """The run is paused."""
+
+
+class UnfinishedRun(RunOutcome):
+    """The run has not finished yet."""
+
+
+class UnreadableResult(RunOutcome):
+    """A recorded result cannot be read."""
+
+
+class UpstreamTaskError(TrioflowError):
+    """An upstream run did not complete."""
+
+
+class RunAborted(TrioflowError):
+    """The orchestrator refused to go on with this run."""
+
+
+# --- looking things up
+
+
+class RunNotFound(TrioflowError, LookupError):
+    """There is no such run."""
+
+
+class AmbiguousRun(TrioflowError, LookupError):
+    """Several runs match."""
+
+    def __init__(self, asked: str, matches: Sequence[str]) -> None:
+        shown = ", ".join(matches[:5]) + (", …" if len(matches) > 5 else "")
+        super().__init__(f"{asked!r} matches {len(matches)} runs ({shown}): give more of the id")
+
+
+class RunIsOwned(TrioflowError):
+    """The run is being executed by another process."""
+
+
+# --- orchestration rules
+
+
+class RuleError(TrioflowError):
+    """An orchestration rule raised."""
