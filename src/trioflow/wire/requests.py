@@ -1,0 +1,195 @@
+"""What a client may ask. One frozen class a request; ids and transition ids are drawn by the asker.
+
+A request may be sent again after a lost answer: a run is created once for its id, and a transition id gets the
+answer that was written for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from trioflow.core.runs import NO_RETRIES, RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from trioflow.core.leases import Owner
+    from trioflow.core.states import State
+    from trioflow.wire.filters import FlowRunFilter, LogFilter, TaskRunFilter
+
+
+@frozen(kw_only=True)
+class CreateFlowRun:
+    """A new flow run in ``state``; with an ``owner`` it is claimed in the same transaction (epoch 1, leased).
+
+    A subflow names the task run that stands for it and the root run whose lease it shares, and brings no owner.
+    """
+
+    id: UUID
+    flow_name: str
+    name: str
+    state: State
+    transition_id: UUID
+    parameters: Mapping[str, Any] = field(factory=dict)
+    tags: frozenset[str] = frozenset()
+    retry: RetryPolicy = NO_RETRIES
+    entrypoint: str | None = None
+    flow_version: str | None = None
+    owner: Owner | None = None
+    parent_task_run_id: UUID | None = None
+    root_id: UUID | None = None
+    deployment_id: UUID | None = None
+    epoch: int | None = None
+    """A subflow's: the root run's."""
+
+
+@frozen(kw_only=True)
+class ClaimFlowRun:
+    """Make ``owner`` the one that runs this SCHEDULED run: PENDING, a new epoch and a lease, or a refusal."""
+
+    run_id: UUID
+    owner: Owner
+    transition_id: UUID
+
+
+@frozen(kw_only=True)
+class ProposeFlowRunState:
+    """Ask for a flow run to be in ``state``."""
+
+    run_id: UUID
+    state: State
+    transition_id: UUID
+    epoch: int | None = None
+    force: bool = False
+    rerun: bool = False
+    draw: float = 0.5
+    """A number from [0, 1) for rules that randomise (retry jitter)."""
+
+
+@frozen(kw_only=True)
+class BeginTaskRun:
+    """Create a task run as PENDING and propose ``state`` (RUNNING, as a rule) in the same transaction.
+
+    When the flow run has a task run with this task key and dynamic key already, that one is taken up instead: a
+    recorded result is the answer (Reject, with the COMPLETED state), otherwise it runs again.
+    A task called outside of any flow brings an ``owner`` and gets a lease of its own.
+    """
+
+    id: UUID
+    task_key: str
+    dynamic_key: str
+    name: str
+    state: State
+    transition_id: UUID
+    flow_run_id: UUID | None = None
+    root_id: UUID | None = None
+    retry: RetryPolicy = NO_RETRIES
+    tags: frozenset[str] = frozenset()
+    inputs: Mapping[str, Any] = field(factory=dict)
+    epoch: int | None = None
+    owner: Owner | None = None
+
+
+@frozen(kw_only=True)
+class ProposeTaskRunState:
+    """Ask for a task run to be in ``state``."""
+
+    run_id: UUID
+    state: State
+    transition_id: UUID
+    epoch: int | None = None
+    force: bool = False
+    draw: float = 0.5
+
+
+@frozen(kw_only=True)
+class RenameRun:
+    """Give a flow run or a task run another name; history and rules do not see it."""
+
+    run_id: UUID
+    name: str
+
+
+@frozen(kw_only=True)
+class EndLease:
+    """The owner will not run this run's code any more (it was suspended, or never started)."""
+
+    run_id: UUID
+    epoch: int
+
+
+@frozen(kw_only=True)
+class ReadFlowRun:
+    """One flow run by its id."""
+
+    run_id: UUID
+
+
+@frozen(kw_only=True)
+class ReadTaskRun:
+    """One task run by its id."""
+
+    run_id: UUID
+
+
+@frozen(kw_only=True)
+class ReadHistory:
+    """Every state that a run was in, oldest first."""
+
+    run_id: UUID
+
+
+@frozen(kw_only=True)
+class FindFlowRuns:
+    """Flow runs that fit the filter, newest first."""
+
+    filter: FlowRunFilter
+
+
+@frozen(kw_only=True)
+class FindTaskRuns:
+    """Task runs that fit the filter, oldest first."""
+
+    filter: TaskRunFilter
+
+
+@frozen(kw_only=True)
+class FindLogs:
+    """Log records that fit the filter, oldest first."""
+
+    filter: LogFilter
+
+
+@frozen(kw_only=True)
+class LogRecord:
+    """One line that a run said."""
+
+    flow_run_id: UUID | None
+    task_run_id: UUID | None
+    logger: str
+    level: int
+    """As in the standard library: 20 is INFO."""
+    message: str
+    at: datetime
+
+
+@frozen(kw_only=True)
+class AppendLogs:
+    """Keep these records, in this order."""
+
+    records: tuple[LogRecord, ...]
+
+
+@frozen(kw_only=True)
+class SetConcurrencyLimit:
+    """At most ``limit`` task runs with this tag at once; None takes the limit away.
+
+    A lower limit ends no run: it holds as soon as enough of them have ended.
+    """
+
+    tag: str
+    limit: int | None
