@@ -1,0 +1,61 @@
+"""Who this process is, and whether another one still lives. Linux tells it exactly; elsewhere the pid must do."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache
+from pathlib import Path
+
+from trioflow.core.leases import Owner
+
+_PROC = Path("/proc")
+
+
+@cache
+def _host() -> str:
+    # The boot id changes when pids start over; the pid namespace tells containers on one kernel apart.
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        namespace = os.readlink(_PROC / "self/ns/pid")
+    except OSError:
+        return platform.node()
+    return f"{boot}/{namespace}"
+
+
+def _started(pid: int) -> int | None:
+    """Ticks since boot at which the process started; None when there is none, 0 when nobody can tell."""
+    if not _PROC.joinpath("self/stat").exists():
+        return _started_without_proc(pid)
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    state, *rest = stat[stat.rindex(")") + 2 :].split()
+    return None if state in {"Z", "X"} else int(rest[18])
+
+
+def _started_without_proc(pid: int) -> int | None:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        return 0
+    return 0
+
+
+def this_process() -> Owner:
+    """This process, as the owner of a lease."""
+    pid = os.getpid()
+    return _owner(pid)
+
+
+@cache
+def _owner(pid: int) -> Owner:
+    return Owner(host=_host(), pid=pid, started=_started(pid) or 0)
+
+
+def is_gone(owner: Owner) -> bool:
+    """Whether it is certain that the owner has ended. On another host nothing is."""
+    return owner.host == _host() and _started(owner.pid) != owner.started
