@@ -5,6 +5,8 @@ Another interpreter: `nox -s tests --force-python 3.13`. Arguments after `--` go
 
 from __future__ import annotations
 
+import shutil
+
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
@@ -19,6 +21,15 @@ def install(session: nox.Session, group: str, *extra: str) -> None:
     session.install("--quiet", "--constraint", "constraints.txt", *wanted, *extra)
 
 
+def changed_files(session: nox.Session) -> list[str]:
+    """List what differs from the branch that this one left; nothing where git cannot tell."""
+    if shutil.which("git") is None:
+        return []
+    command = ("git", "diff", "--name-only", "--merge-base", "origin/main")
+    said = session.run(*command, external=True, silent=True, log=False, success_codes=[0, 128, 129])
+    return said.splitlines() if said and not said.startswith("fatal:") else []
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, layout, async mistakes, a newsfragment with each change of src."""
@@ -26,6 +37,11 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("flake8-async", "--enable=ASYNC", "--disable=ASYNC109,ASYNC124", "src")
+    changed = changed_files(session)
+    if any(path.startswith("src/") for path in changed) and not any(
+        "newsfragments/" in path for path in changed
+    ):
+        session.error("src/ changed, and newsfragments/ does not tell users (see CONTRIBUTING.md)")
 
 
 @nox.session
@@ -47,7 +63,8 @@ def imports(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation, strict, without the network."""
     install(session, "docs", "--editable", ".")
-    session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", session.create_tmp())
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", session.create_tmp(), env=quiet)
 
 
 @nox.session

@@ -1,0 +1,65 @@
+"""What a newcomer pastes is what CI runs, and nothing unfinished is committed."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+
+import pytest
+
+from tests.architecture.sources import FOLDERS, ROOT, python_files
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CI = (ROOT / ".ci/run").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^python3 -m venv .*$", README, re.MULTILINE)
+FRAGMENTS = [path for path in sorted((ROOT / "newsfragments").iterdir()) if path.name != "README.md"]
+FRAGMENT_TYPES = [
+    kind["directory"]
+    for kind in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]["type"]
+]
+
+UNFINISHED = re.compile("TO" + "DO|FIX" + "ME|XX" + "X|for " + "now|NotImplemented" + "Error")
+
+
+def test_the_readme_has_two_commands_one_to_run_and_one_to_test():
+    run, test = COMMANDS
+
+    assert "trioflow run examples/" in run
+    assert test.endswith(".venv/bin/nox")
+
+
+def test_ci_runs_the_readmes_test_command_and_no_other():
+    lines = [line for line in CI.splitlines() if line and not line.startswith("#")]
+
+    assert lines == [
+        "set -euo pipefail",
+        'cd "$(dirname "$0")/.."',
+        "export CI=true",
+        "exec </dev/null",
+        COMMANDS[1],
+    ]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+@pytest.mark.parametrize("path", python_files(*FOLDERS), ids=str)
+def test_nothing_unfinished_is_committed(path):
+    assert UNFINISHED.findall((ROOT / path).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", FRAGMENTS, ids=lambda path: path.name)
+def test_a_newsfragment_is_one_line_of_a_known_type(path):
+    _, kind, suffix = path.name.split(".")
+
+    assert (kind in FRAGMENT_TYPES, suffix) == (True, "md")
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
+def test_a_link_to_a_file_of_the_repository_finds_it(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = {target for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) if "://" not in target}
+
+    assert {target for target in targets if not ((ROOT / page).parent / target).exists()} == set()
