@@ -79,7 +79,7 @@ REGISTERS = (
 
 
 def marks(node: ast.AST, mark: str, test: str = "") -> Iterator[tuple[str, str]]:
-    """Find each `pytest.mark.<mark>("ID", ...)`: the test it stands on ("" for the whole file), and the id."""
+    """Find each `pytest.mark.<mark>("ID", ...)`: the test it stands on ("" for the file), and the id."""
     for child in ast.iter_child_nodes(node):
         match child:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):

@@ -37,7 +37,7 @@ def parameters(function: Function) -> int:
 
 
 def nesting(node: ast.AST) -> int:
-    """The depth of blocks below a node; an `elif` is no deeper than its `if`, a function inside starts anew."""
+    """The depth of blocks below a node; `elif` is no deeper than its `if`, a function inside starts anew."""
     return max((_depth(node, child) for child in ast.iter_child_nodes(node)), default=0)
 
 
