@@ -56,7 +56,7 @@ def types(session: nox.Session) -> None:
 def imports(session: nox.Session) -> None:
     """The layers of the design: who may import whom."""
     install(session, "imports", "--editable", ".")
-    session.run("lint-imports")
+    session.run("lint-imports", "--no-logo")
 
 
 @nox.session

@@ -92,13 +92,26 @@ def marks(node: ast.AST, mark: str, test: str = "") -> Iterator[tuple[str, str]]
                 yield from marks(child, mark, test)
 
 
-def write() -> int:
-    """Renew both tables; refuse when one would lose an id."""
-    forgotten = [
-        name for register in REGISTERS for name in register.committed() if name not in register.shown()
+def faults(register: Register) -> list[str]:
+    """Say what is wrong with the marks: ids that nobody listed, ids that were shown and are no longer."""
+    shown = register.shown()
+    unknown = [
+        f"{shown[name][0]} names {name}, which is not in {register.page}"
+        for name in shown.keys() - register.ids()
     ]
-    if forgotten:
-        print(f"no test shows {', '.join(forgotten)} any more; delete the rows by hand if that is meant")
+    lost = [
+        f"no test shows {name} any more; delete its row in {register.page} by hand if that is meant"
+        for name in register.committed()
+        if name not in shown
+    ]
+    return sorted(unknown) + lost
+
+
+def write() -> int:
+    """Renew both tables, unless something is wrong with the marks."""
+    wrong = [fault for register in REGISTERS for fault in faults(register)]
+    if wrong:
+        print(*wrong, sep="\n")
         return 1
     for register in REGISTERS:
         (ROOT / register.page).write_text(register.renewed(), encoding="utf-8")

@@ -13,11 +13,9 @@ from tests.architecture.sources import FOLDERS, ROOT, python_files
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = (ROOT / ".ci/run").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^python3 -m venv .*$", README, re.MULTILINE)
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FRAGMENTS = [path for path in sorted((ROOT / "newsfragments").iterdir()) if path.name != "README.md"]
-FRAGMENT_TYPES = [
-    kind["directory"]
-    for kind in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]["type"]
-]
+FRAGMENT_TYPES = [kind["directory"] for kind in PYPROJECT["tool"]["towncrier"]["type"]]
 
 UNFINISHED = re.compile("TO" + "DO|FIX" + "ME|XX" + "X|for " + "now|NotImplemented" + "Error")
 
@@ -40,6 +38,18 @@ def test_ci_runs_the_readmes_test_command_and_no_other():
         COMMANDS[1],
     ]
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_every_requirement_is_pinned_for_ci():
+    project = PYPROJECT["project"]
+    groups = [*project["optional-dependencies"].values(), *PYPROJECT["dependency-groups"].values()]
+    wanted = [
+        *project["dependencies"],
+        *(line for group in groups for line in group if isinstance(line, str)),
+    ]
+    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()}
+
+    assert {re.split(r"[\[>=<~ ]", line)[0] for line in wanted} - pinned == set()
 
 
 @pytest.mark.parametrize("path", python_files(*FOLDERS), ids=str)
