@@ -129,3 +129,54 @@ class RunIsOwned(TrioflowError):
 
 class RuleError(TrioflowError):
     """An orchestration rule raised."""
+
+
+# --- the store
+
+
+class StoreError(TrioflowError):
+    """The database cannot do it. Nothing has changed."""
+
+
+class ConstraintViolated(StoreError):
+    """The row breaks a constraint of the schema."""
+
+
+class DatabaseCorrupt(StoreError):
+    """The database is damaged."""
+
+
+class DiskFailed(StoreError):
+    """The disk refused to read or write the database."""
+
+
+class HomeNotWritable(StoreError):
+    """The database cannot be opened or written there."""
+
+
+class NotOurDatabase(StoreError):
+    """The file is not a database of trioflow's."""
+
+
+class ReadOnlyTransaction(StoreError):
+    """A function given to read() tried to write; give it to transact()."""
+
+
+class SchemaTooNew(StoreError):
+    """The database was written by a newer trioflow."""
+
+
+class StatementRefused(StoreError):
+    """The database does not understand the statement."""
+
+
+class StoreClosed(StoreError):
+    """The store is closed."""
+
+
+class StoreForked(StoreError):
+    """A forked child has no store: open one of its own there, or start the process with exec."""
+
+
+class StoreFull(StoreError):
+    """There is no space left for the database."""

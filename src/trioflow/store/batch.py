@@ -1,0 +1,152 @@
+"""One batch: everything that waits, run in one transaction in the order of arrival, each fault kept to its own item.
+
+Knows nothing of threads, of the event loop, nor of which database it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias, final
+
+import trio
+from attrs import define
+
+from trioflow.errors import StoreError
+from trioflow.store.connection import Connection
+from trioflow.store.store import Durability, Row, Tx
+
+AnyJudge: TypeAlias = Callable[[Tx, Sequence[Any]], Sequence[Any]]
+
+
+def call(tx: Tx, functions: Sequence[Callable[[Tx], Any]]) -> Sequence[Any]:
+    """The judge of single functions: its items are functions, and its answers are what they return."""
+    return [function(tx) for function in functions]
+
+
+@final
+@define(eq=False)
+class Request:
+    """One item that waits for its judge, and then what came of it."""
+
+    judge: AnyJudge
+    item: Any
+    durability: Durability
+    task: trio.lowlevel.Task | None = None
+    """Who waits for the answer; nobody, if it is a periodic function."""
+    begun: bool = False
+    withdrawn: bool = False
+    """Never both."""
+    answer: Any = None
+    error: BaseException | None = None
+
+
+@final
+@define(eq=False)
+class Transaction:
+    """The `Tx` of one batch."""
+
+    _connection: Connection
+    newest: int = 0
+    """The last change number that was taken, 0 if none was."""
+    must_sync: bool = False
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """See `Tx.execute`."""
+        return self._connection.execute(sql, parameters)
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """See `Tx.executemany`."""
+        self._connection.executemany(sql, rows)
+
+    def require_sync(self) -> None:
+        """See `Tx.require_sync`."""
+        self.must_sync = True
+
+    def take_numbers(self, count: int) -> int:
+        """See `Tx.take_numbers`."""
+        if count < 1:
+            raise ValueError(f"asked for {count} change numbers")
+        ((self.newest,),) = self.execute("UPDATE feed SET number = number + ? RETURNING number", (count,))
+        return self.newest - count + 1
+
+
+def newest_number(connection: Connection) -> int:
+    """The change number that was taken last by any process."""
+    ((number,),) = connection.execute("SELECT number FROM feed")
+    return int(number)
+
+
+def run_batch(connection: Connection, requests: Sequence[Request]) -> int:
+    """Gives each request its answer or its error, and returns the newest change number that this committed, or 0.
+
+    If the transaction as a whole fails, then nothing has changed and every request gets that error.
+    """
+    durability = _strictest(requests)
+    tx = Transaction(connection)
+    try:
+        connection.begin(durability)
+        for judge, group in _groups(requests):
+            _run_group(connection, tx, judge, group)
+        connection.commit()
+        if tx.must_sync and durability is Durability.RELAXED:
+            connection.sync()
+    except StoreError as error:
+        connection.abandon()
+        for request in requests:
+            request.error = _same(error)
+        return 0
+    return tx.newest
+
+
+def _same(error: StoreError) -> StoreError:
+    """An exception carries one traceback, so everyone who raises it needs one of his own."""
+    copy = type(error)(*error.args)
+    copy.__cause__ = error.__cause__
+    return copy
+
+
+def _strictest(requests: Sequence[Request]) -> Durability:
+    synced = any(request.durability is Durability.SYNCED for request in requests)
+    return Durability.SYNCED if synced else Durability.RELAXED
+
+
+def _groups(requests: Sequence[Request]) -> Iterator[tuple[AnyJudge, list[Request]]]:
+    """Neighbours with the same judge; single functions stay single."""
+    judge, group = call, list[Request]()
+    for request in requests:
+        if group and (judge is call or request.judge != judge):
+            yield judge, group
+            group = []
+        judge = request.judge
+        group.append(request)
+    if group:
+        yield judge, group
+
+
+def _run_group(connection: Connection, tx: Transaction, judge: AnyJudge, group: list[Request]) -> None:
+    error = _attempt(connection, tx, judge, group)
+    if error is None:
+        return
+    if len(group) == 1:
+        group[0].error = error
+        return
+    for request in group:
+        request.error = _attempt(connection, tx, judge, [request])
+
+
+def _attempt(
+    connection: Connection, tx: Transaction, judge: AnyJudge, group: Sequence[Request]
+) -> BaseException | None:
+    """Answers the whole group, or undoes it and returns what was raised."""
+    newest, must_sync = tx.newest, tx.must_sync
+    connection.save()
+    try:
+        answers = judge(tx, [request.item for request in group])
+        for request, answer in zip(group, answers, strict=True):
+            request.answer = answer
+    except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked, and is raised there
+        connection.undo()
+        tx.newest, tx.must_sync = newest, must_sync
+        return error
+    connection.keep()
+    return None

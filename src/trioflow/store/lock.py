@@ -1,0 +1,154 @@
+"""The fair lock of a home: which process may write now. Two files beside the database, locked with ``flock``.
+
+Whoever wants to write queues on one file, and then, as the only one from the queue, waits for the other. So a writer
+that comes straight back stands behind everybody who was waiting. The kernel frees both when a process dies, however
+it dies. A forked child would keep its dead parent's locks, so it loses the descriptors at birth.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import mmap
+import os
+import threading
+import time
+from types import TracebackType
+from typing import Final, final
+from weakref import WeakSet
+
+from attrs import define, field
+
+PATIENCE: Final = 10.0
+"""Seconds after which whoever holds the lock is named in the log."""
+
+_PID_LENGTH: Final = 16
+
+logger = logging.getLogger("trioflow.store")
+
+
+@final
+@define(eq=False)
+class FairLock:
+    """A context manager: within it, no other process and no other `FairLock` of this one is inside.
+
+    Entered by one thread at a time. The holder's process id stands in the lock file.
+    """
+
+    _database: str
+    _patience: float
+    _queue: int
+    _turn: int
+    _holder: mmap.mmap
+    """The lock file, mapped: naming oneself must not cost a system call in each transaction."""
+    forked: bool = False
+    """This is a forked child's copy: its descriptors are closed."""
+    _waiting_since: float | None = None
+    _watch: threading.Timer | None = field(default=None, init=False)
+
+    @classmethod
+    def beside(cls, database: str, *, patience: float = PATIENCE) -> FairLock:
+        """The lock of that database file, made if need be.
+
+        Raises:
+            OSError: the files can neither be opened nor made.
+        """
+        queue = _open(f"{database}.queue")
+        turn = _open(f"{database}.lock")
+        if os.fstat(turn).st_size < _PID_LENGTH:
+            os.ftruncate(turn, _PID_LENGTH)
+        lock = cls(database, patience, queue, turn, mmap.mmap(turn, _PID_LENGTH))
+        _locks.add(lock)
+        return lock
+
+    def __enter__(self) -> None:
+        if not self._enter_at_once():
+            self._wait()
+        fcntl.flock(self._queue, fcntl.LOCK_UN)
+        self._holder[:] = b"%-16d" % os.getpid()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def holder(self) -> str:
+        """Who holds the lock, or held it last, for people to read."""
+        pid = self._holder[:].strip(b" \0").decode(errors="replace")
+        return f"process {pid}" if pid else "an unknown process"
+
+    def close(self) -> None:
+        """Frees the descriptors; closing twice does nothing."""
+        _locks.discard(self)
+        self._close_files()
+
+    def _enter_at_once(self) -> bool:
+        """True if nobody was in the way. If not, the queue may already be ours, which waiting for it again keeps."""
+        try:
+            fcntl.flock(self._queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _wait(self) -> None:
+        self._waiting_since = time.monotonic()
+        self._look_later()
+        try:
+            fcntl.flock(self._queue, fcntl.LOCK_EX)
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+        finally:
+            self._waiting_since = None
+
+    def _look_later(self) -> None:
+        """Nothing can interrupt ``flock``, so a timer looks. One at a time: a thread for each wait would cost more."""
+        if self._watch is None:
+            self._watch = threading.Timer(self._patience, self._look)
+            self._watch.daemon = True
+            self._watch.name = "trioflow-lock-watch"
+            self._watch.start()
+
+    def _look(self) -> None:
+        self._watch = None
+        since = self._waiting_since
+        if since is None:
+            return
+        waited = time.monotonic() - since
+        if waited >= self._patience:
+            logger.warning(
+                "waiting for the write lock of %s since %.0f s: %s holds it",
+                self._database,
+                waited,
+                self.holder(),
+            )
+        self._look_later()
+
+    def _close_files(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._queue >= 0:
+            self._holder.close()
+            os.close(self._queue)
+            os.close(self._turn)
+            self._queue = self._turn = -1
+
+    def _forget(self) -> None:
+        self.forked = True
+        self._watch = None
+        self._close_files()
+
+
+_locks: WeakSet[FairLock] = WeakSet()
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _forget_after_fork() -> None:
+    for lock in list(_locks):
+        lock._forget()  # noqa: SLF001 - the same class, seen from the module's one hook
+    _locks.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,80 @@
+"""Functions that a writer runs again and again: which of them are due, and when the next one is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from threading import Lock
+from typing import final
+
+from attrs import define, field
+
+from trioflow.store.batch import Request, call
+from trioflow.store.store import Durability, Tx
+
+logger = logging.getLogger("trioflow.store")
+
+
+@final
+@define(eq=False)
+class Periodic:
+    """A function that is run every so often, until cancelled."""
+
+    seconds: float
+    fn: Callable[[Tx], object]
+    durability: Durability
+    due: float
+    """When it is next run, on the writer's monotonic clock, in seconds."""
+
+    _lock: Lock
+    cancelled: bool = False
+
+    def __call__(self, tx: Tx) -> None:
+        """Runs it once. What it raises is logged, and passed on so that its writes are undone."""
+        try:
+            self.fn(tx)
+        except Exception:
+            logger.exception("a periodic function failed, and is run again in %s s", self.seconds)
+            raise
+
+    def cancel(self) -> None:
+        """Ends it. Once this has returned, the function is not begun again."""
+        with self._lock:
+            self.cancelled = True
+
+
+@final
+@define(eq=False)
+class Timetable:
+    """The periodic functions of one store. Entries come from the event loop, and are run by the writer."""
+
+    _now: Callable[[], float]
+    lock: Lock
+    """Held while the writer decides what it begins."""
+    _entries: list[Periodic] = field(factory=list[Periodic])
+
+    def add(self, seconds: float, fn: Callable[[Tx], object], durability: Durability) -> Periodic:
+        """A new entry, due ``seconds`` from now."""
+        if seconds <= 0:
+            raise ValueError(f"a periodic function needs a positive number of seconds, not {seconds}")
+        entry = Periodic(seconds, fn, durability, self._now() + seconds, self.lock)
+        with self.lock:
+            self._entries.append(entry)
+        return entry
+
+    def seconds_left(self) -> float | None:
+        """How long until something is due (0 if it is), None if nothing ever will be."""
+        entries = [entry.due for entry in self._entries if not entry.cancelled]
+        return max(0.0, min(entries) - self._now()) if entries else None
+
+    def take_due(self) -> list[Request]:
+        """What is to be run now, each entry put off to its next time. The caller holds the lock.
+
+        Times that were missed are not made up for.
+        """
+        now = self._now()
+        self._entries = [entry for entry in self._entries if not entry.cancelled]
+        due = [entry for entry in self._entries if entry.due <= now]
+        for entry in due:
+            entry.due = now + entry.seconds
+        return [Request(call, entry, entry.durability) for entry in due]

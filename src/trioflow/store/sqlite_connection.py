@@ -1,0 +1,241 @@
+"""One connection to an SQLite database: the statements that stores need, and what SQLite's errors mean for people."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, final
+from weakref import WeakSet
+
+import apsw
+from attrs import define, field
+
+from trioflow.errors import (
+    ConstraintViolated,
+    DatabaseCorrupt,
+    DiskFailed,
+    HomeNotWritable,
+    ReadOnlyTransaction,
+    StatementRefused,
+    StoreError,
+    StoreFull,
+)
+from trioflow.store.batch import Transaction, newest_number
+from trioflow.store.store import Durability, R, Row, Tx
+
+_CACHED_STATEMENTS: Final = 256
+_WAL_BYTES_KEPT: Final = 64 * 2**20
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SYNCHRONOUS: Final = {Durability.SYNCED: "FULL", Durability.RELAXED: "NORMAL"}
+
+_MEANINGS: Final[Sequence[tuple[tuple[type[apsw.Error], ...], type[StoreError], str]]] = (
+    ((apsw.ConstraintError,), ConstraintViolated, "{error}"),
+    (
+        (apsw.SQLError, apsw.BindingsError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError),
+        StatementRefused,
+        "{error}",
+    ),
+    (
+        (apsw.FullError,),
+        StoreFull,
+        "there is no space left for {path}: free some. Nothing is lost, and reading goes on",
+    ),
+    (
+        (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError),
+        HomeNotWritable,
+        "{path} cannot be written ({error}): give this user the right to write the file and its folder",
+    ),
+    (
+        (apsw.CorruptError, apsw.NotADBError),
+        DatabaseCorrupt,
+        "{path} is damaged ({error}): stop every trioflow that uses it, keep a copy of it with its -wal file, and"
+        " restore a backup, or save what can be read with `sqlite3 {path} .recover`",
+    ),
+    ((apsw.IOError,), DiskFailed, "the disk refused to read or write {path} ({error}): see the system's log"),
+)
+
+logger = logging.getLogger("trioflow.store")
+
+
+@final
+@define(eq=False)
+class SqliteConnection:
+    """A `Connection` of SQLite's."""
+
+    _path: str
+    _sqlite: apsw.Connection
+    _durability: Durability | None = None
+    """What ``PRAGMA synchronous`` is set to, if we have set it."""
+    _writing: bool = False
+    """Between `begin` and its end."""
+    _reading: bool = False
+    """Within `snapshot`."""
+    _lost: StoreError | None = None
+    """Why SQLite itself has rolled back the transaction in which we still are."""
+    _data_version: int = field(default=-1, init=False)
+
+    @classmethod
+    def to(cls, path: str, *, vfs: str | None = None, read_only: bool = False) -> SqliteConnection:
+        """A new connection to the database in that file, or in memory.
+
+        Raises:
+            StoreError: it cannot be opened.
+        """
+        flags = (
+            apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        )
+        try:
+            sqlite = apsw.Connection(path, flags, vfs, _CACHED_STATEMENTS)
+        except apsw.Error as error:
+            raise _meaning(path, error) from error
+        sqlite.set_busy_handler(_patience(path))
+        sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
+        sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+        connection = cls(path, sqlite)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
+        _connections.add(connection)
+        return connection
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """See `Tx.execute`."""
+        try:
+            # apsw is lazy: without the fetch, only the first row of the first statement is run.
+            return self._sqlite.execute(sql, parameters).fetchall()  # type: ignore[arg-type]
+        except apsw.Error as error:
+            raise self._understood(error) from error
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """See `Tx.executemany`."""
+        try:
+            self._sqlite.executemany(sql, rows).fetchall()  # type: ignore[arg-type]
+        except apsw.Error as error:
+            raise self._understood(error) from error
+
+    def begin(self, durability: Durability) -> None:
+        """See `Connection.begin`."""
+        if durability is not self._durability:
+            self.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+            self._durability = durability
+        self.execute("BEGIN IMMEDIATE")
+        self._writing = True
+
+    def commit(self) -> None:
+        """See `Connection.commit`."""
+        self._check_not_lost()
+        self.execute("COMMIT")
+        self._writing = False
+
+    def abandon(self) -> None:
+        """See `Connection.abandon`."""
+        self._writing, self._lost = False, None
+        if self._sqlite.in_transaction:
+            self.execute("ROLLBACK")
+
+    def save(self) -> None:
+        """See `Connection.save`."""
+        self.execute("SAVEPOINT item")
+
+    def keep(self) -> None:
+        """See `Connection.keep`."""
+        self._check_not_lost()
+        self.execute("RELEASE item")
+
+    def undo(self) -> None:
+        """See `Connection.undo`."""
+        self._check_not_lost()
+        self.execute("ROLLBACK TO item")
+        self.execute("RELEASE item")
+
+    def sync(self) -> None:
+        """See `Connection.sync`."""
+        self.begin(Durability.SYNCED)
+        # Only a commit that writes is synced, and this one writes a page even though it changes nothing.
+        self.execute(f"PRAGMA user_version = {self.version}")
+        self.commit()
+
+    def snapshot(self, fn: Callable[[Tx], R]) -> R:
+        """See `Connection.snapshot`."""
+        self.execute("PRAGMA query_only = ON")
+        self.execute("BEGIN")
+        self._reading = True
+        try:
+            return fn(Transaction(self))
+        finally:
+            self._reading = False
+            self.abandon()
+            self.execute("PRAGMA query_only = OFF")
+
+    def change_elsewhere(self) -> int:
+        """See `Connection.change_elsewhere`."""
+        ((version,),) = self.execute("PRAGMA data_version")
+        if version == self._data_version:
+            return 0
+        self._data_version = version
+        return newest_number(self)
+
+    def close(self) -> None:
+        """See `Connection.close`."""
+        _connections.discard(self)
+        try:
+            self._sqlite.close()
+        except apsw.Error as error:
+            logger.warning("closing %s: %s", self._path, error)
+
+    @property
+    def version(self) -> int:
+        """The number of the last migration that the database has seen."""
+        ((version,),) = self.execute("PRAGMA user_version")
+        return int(version)
+
+    def _check_not_lost(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+
+    def _understood(self, error: apsw.Error) -> StoreError:
+        if self._reading and isinstance(error, apsw.ReadOnlyError):
+            return ReadOnlyTransaction()
+        meaning = _meaning(self._path, error, self._sqlite.system_errno)
+        if self._writing and self._lost is None and not self._sqlite.in_transaction:
+            # SQLite has rolled back by itself (a full or failing disk). If the function that was running goes on
+            # regardless, what it writes must be undone too, not committed statement by statement.
+            self._lost = meaning
+            self._sqlite.execute("BEGIN")
+        return meaning
+
+
+def _meaning(path: str, error: apsw.Error, system_errno: int = 0) -> StoreError:
+    if isinstance(error, apsw.IOError) and system_errno in _NO_SPACE:
+        return _meaning(path, apsw.FullError(str(error)))
+    for kinds, ours, message in _MEANINGS:
+        if isinstance(error, kinds):
+            return ours(message.format(path=path, error=error))
+    return StoreError(f"{path}: {type(error).__name__}: {error}")
+
+
+def _patience(path: str) -> Callable[[int], bool]:
+    """A busy handler that never gives up: only programs that do not know our lock can be in the way."""
+    pause = threading.Event()
+
+    def wait(calls: int) -> bool:
+        pause.wait(0.01)
+        if calls % 1000 == 999:
+            logger.warning("%s is kept locked by a program that is not trioflow", path)
+        return True
+
+    return wait
+
+
+_connections: WeakSet[SqliteConnection] = WeakSet()
+_orphans: list[SqliteConnection] = []
+
+
+def _keep_after_fork() -> None:
+    """Closing an inherited connection could wait for a thread that the child does not have; so none is ever freed."""
+    _orphans.extend(_connections)
+
+
+os.register_at_fork(after_in_child=_keep_after_fork)

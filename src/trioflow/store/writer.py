@@ -1,0 +1,245 @@
+"""The writer: the one thread of a process that writes a database, and what the event loop says to it.
+
+It waits for the first arrival, takes the home's lock, and runs everything that has arrived by then in one
+transaction; so the more there is to do, the more shares one fsync. All are answered in one hop to the event loop.
+While it waits it runs the periodic functions that are due, and looks for other processes' changes if anyone cares.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, Final, final
+
+import trio
+from attrs import define, field
+
+from trioflow.errors import StoreClosed, StoreError, StoreForked, TrioflowBug
+from trioflow.store.batch import AnyJudge, Request, run_batch
+from trioflow.store.connection import Connection
+from trioflow.store.feed import Feed
+from trioflow.store.lock import FairLock
+from trioflow.store.periodic import Periodic, Timetable
+from trioflow.store.store import Durability, Tx
+
+BATCH_LENGTH: Final = 500
+"""How many items share a transaction at most: what keeps the lock from being held for long."""
+
+LOOK_SECONDS: Final = 0.05
+"""How often the writer looks for other processes' changes while someone waits for one."""
+
+CLOSE_SECONDS: Final = 10.0
+"""How long closing waits for a lock that another process holds."""
+
+logger = logging.getLogger("trioflow.store")
+
+
+class Signal(Enum):
+    """What the event loop puts into the queue beside requests."""
+
+    LOOK = auto()
+    """The timetable, or who waits for changes, is not what it was: look again how long to wait."""
+    STOP = auto()
+    """Nothing comes after this."""
+
+
+@final
+@define(eq=False)
+class Writer:
+    """Answers requests, in order, from a thread of its own. Made and used on the event loop."""
+
+    _connection: Connection
+    _lock: FairLock
+    _feed: Feed
+    _now: Callable[[], float]
+    _token: trio.lowlevel.TrioToken = field(factory=trio.lowlevel.current_trio_token)
+    _guard: Lock = field(factory=Lock)
+    """Held to begin a request or to withdraw it, so that never both happen."""
+    _timetable: Timetable = field(init=False)
+    _queue: SimpleQueue[Request | Signal] = field(factory=SimpleQueue)
+    _arrived: list[Request] = field(factory=list[Request])
+    """Taken from the queue, but not begun yet."""
+    _next_look: float = 0.0
+    _stopping: bool = False
+    """The writer has met STOP."""
+    _closing: bool = False
+    """The event loop takes no new requests."""
+    _ended: trio.Event = field(factory=trio.Event)
+    _thread: Thread = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._timetable = Timetable(self._now, self._guard)
+        # A daemon, so that a forgotten store holds no process up: what was answered is in the log file already.
+        self._thread = Thread(target=self._work, name="trioflow-store-writer", daemon=True)
+        self._thread.start()
+
+    # --- on the event loop
+
+    @trio.lowlevel.enable_ki_protection  # an interrupt must not part the request from the task that waits for it
+    async def ask(self, judge: AnyJudge, item: object, durability: Durability) -> Any:
+        """The judge's answer; see `Store.coalesce`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.check_open()
+        request = Request(judge, item, durability, trio.lowlevel.current_task())
+        self._queue.put(request)
+        await trio.lowlevel.wait_task_rescheduled(self._withdrawal(request))
+        if request.error is not None:
+            raise request.error
+        return request.answer
+
+    def check_open(self) -> None:
+        """Raises: StoreClosed, StoreForked: nothing can be asked of this writer."""
+        if self._lock.forked:
+            raise StoreForked
+        if self._closing:
+            raise StoreClosed
+
+    def every(self, seconds: float, fn: Callable[[Tx], object], durability: Durability) -> Periodic:
+        """See `Store.every`."""
+        self.check_open()
+        entry = self._timetable.add(seconds, fn, durability)
+        self._queue.put(Signal.LOOK)
+        return entry
+
+    async def wait_for_change(self, after: int) -> int:
+        """See `Store.wait_for_change`."""
+        self.check_open()
+        return await self._feed.wait(after, lambda: self._queue.put(Signal.LOOK))
+
+    async def aclose(self) -> None:
+        """Answers everything that waits, ends the thread, frees database and lock. Never raises."""
+        if self._lock.forked:
+            return
+        if not self._closing:
+            self._closing = True
+            self._queue.put(Signal.STOP)
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await self._ended.wait()
+        if not self._ended.is_set():
+            logger.warning(
+                "closing the store without its last writes: %s holds the lock", self._lock.holder()
+            )
+            self._turn_away()
+
+    def _withdrawal(self, request: Request) -> Callable[[object], trio.lowlevel.Abort]:
+        def withdraw(_raise_cancel: object) -> trio.lowlevel.Abort:
+            with self._guard:
+                request.withdrawn = not request.begun
+            return trio.lowlevel.Abort.SUCCEEDED if request.withdrawn else trio.lowlevel.Abort.FAILED
+
+        return withdraw
+
+    def _deliver(self, batch: Sequence[Request], newest: int) -> None:
+        self._feed.publish(newest)
+        for request in batch:
+            if request.task is not None:
+                trio.lowlevel.reschedule(request.task)
+
+    def _turn_away(self) -> None:
+        """Tells everyone who was not begun that it is too late."""
+        with self._guard:
+            self._take_arrivals()
+            late = self._begin_arrived()
+        for request in late:
+            request.error = StoreClosed()
+        self._deliver(late, 0)
+
+    def _over(self) -> None:
+        self._closing = True
+        self._turn_away()
+        self._feed.close()
+        self._ended.set()
+
+    # --- in the writer's thread
+
+    def _work(self) -> None:
+        try:
+            while not self._stopping:
+                self._turn()
+        except BaseException:
+            logger.critical("the store's writer has failed; the store is closed", exc_info=True)
+        finally:
+            self._connection.close()
+            self._lock.close()
+            self._hop(self._over)
+
+    def _turn(self) -> None:
+        self._wait()
+        if self._arrived or self._timetable.seconds_left() == 0:
+            with self._lock:
+                batch = self._begin()
+                newest = self._run(batch)
+            self._hop(self._deliver, batch, newest)
+        self._look_elsewhere()
+
+    def _wait(self) -> None:
+        with contextlib.suppress(Empty):
+            self._sort(self._queue.get(timeout=self._patience()))
+
+    def _patience(self) -> float | None:
+        """How long there is nothing to do if nothing arrives; None is for ever."""
+        limits = [self._timetable.seconds_left()]
+        if self._feed.waiting:
+            limits.append(max(0.0, self._next_look - self._now()))
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _sort(self, arrival: Request | Signal) -> None:
+        match arrival:
+            case Request():
+                self._arrived.append(arrival)
+            case Signal.STOP:
+                self._stopping = True
+            case Signal.LOOK:
+                pass
+
+    def _begin(self) -> list[Request]:
+        """What is run now: it can no longer be withdrawn."""
+        with self._guard:
+            due = self._timetable.take_due()
+            self._take_arrivals()
+            return due + self._begin_arrived()
+
+    def _take_arrivals(self) -> None:
+        for _ in range(min(self._queue.qsize(), BATCH_LENGTH)):
+            self._sort(self._queue.get_nowait())
+
+    def _begin_arrived(self) -> list[Request]:
+        begun = [request for request in self._arrived if not request.withdrawn]
+        self._arrived.clear()
+        for request in begun:
+            request.begun = True
+        return begun
+
+    def _run(self, batch: Sequence[Request]) -> int:
+        if not batch:
+            return 0
+        try:
+            return run_batch(self._connection, batch)
+        except BaseException as error:
+            for request in batch:
+                request.error = TrioflowBug(f"the store's writer has failed: {error!r}")
+            self._hop(self._deliver, batch, 0)
+            raise
+
+    def _look_elsewhere(self) -> None:
+        now = self._now()
+        if not self._feed.waiting or now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        try:
+            newest = self._connection.change_elsewhere()
+        except StoreError as error:
+            logger.warning("cannot look for other processes' changes: %s", error)
+            self._next_look = now + CLOSE_SECONDS
+        else:
+            if newest:
+                self._hop(self._feed.publish, newest)
+
+    def _hop(self, fn: Callable[..., object], *args: object) -> None:
+        """Has the event loop call it, if there still is one."""
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(fn, *args)
