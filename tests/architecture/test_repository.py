@@ -63,13 +63,3 @@ def test_a_newsfragment_is_one_line_of_a_known_type(path):
 
     assert (kind in FRAGMENT_TYPES, suffix) == (True, "md")
     assert len(path.read_text(encoding="utf-8").splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    "page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-)
-def test_a_link_to_a_file_of_the_repository_finds_it(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    targets = {target for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) if "://" not in target}
-
-    assert {target for target in targets if not ((ROOT / page).parent / target).exists()} == set()
