@@ -1,8 +1,8 @@
 """What a run's engine does next: the one loop that drives a flow run or a task run from its start to its end.
 
 Theory of operation. An engine does only four things for a run: it proposes a state, it sleeps, it calls the
-user's code, it stops. Each is a value here, and each value knows what may follow once the engine reports how it
-went. So the step itself is the whole state of the lifecycle; no object beside it could disagree:
+user's code, it stops. Each is a value here, and each value knows what may follow once the engine reports
+how it went. So the step itself is the whole state of the lifecycle; no object beside it could disagree:
 
     ============  ===============================  =================================================
     step          the engine reports               what may follow
@@ -28,10 +28,10 @@ The engine is a loop over that table::
                 step = step.ended(await call(state))
 
 How the verdicts read. *Accept*: the run is in that state; RUNNING is called, everything else is an end.
-*Reject*: it is in another one, and that one says what to do. A final state ends the run here too, whoever chose
-it; SCHEDULED (AwaitingRetry, usually) is slept out and run again; PAUSED is waited for; CANCELLING asks for the
-last word, CANCELLED; SUSPENDED, and RUNNING under somebody else, are no longer this engine's business. *Wait*: ask
-the same again later, in this loop and never by recursion. *Abort*: that was all.
+*Reject*: it is in another one, and that one says what to do. A final state ends the run here too, whoever
+chose it; SCHEDULED (AwaitingRetry, usually) is slept out and run again; PAUSED is waited for; CANCELLING
+asks for the last word, CANCELLED; SUSPENDED, and RUNNING under somebody else, are no longer this engine's
+business. *Wait*: ask the same again later, in this loop and never by recursion. *Abort*: that was all.
 """
 
 from __future__ import annotations
