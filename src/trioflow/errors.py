@@ -30,6 +30,10 @@ class FlowDefinitionError(TrioflowError, ValueError):
     """This flow or task cannot be defined like that."""
 
 
+class InvalidFilter(TrioflowError, ValueError):
+    """A filter asks for something that cannot be."""
+
+
 class InvalidSetting(TrioflowError, ValueError):
     """A setting has a value that it cannot have."""
 

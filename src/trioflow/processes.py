@@ -17,7 +17,7 @@ def _host() -> str:
     # The boot id changes when pids start over; the pid namespace tells containers on one kernel apart.
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-        namespace = os.readlink(_PROC / "self/ns/pid")
+        namespace = (_PROC / "self/ns/pid").readlink()
     except OSError:
         return platform.node()
     return f"{boot}/{namespace}"

@@ -28,21 +28,45 @@ class Endpoint(Generic[Request, Reply]):
     reply: type[Reply]
 
 
-CREATE_FLOW_RUN = Endpoint("create_flow_run", "POST", "/flow_runs", requests.CreateFlowRun, replies.FlowRunAnswer)
-CLAIM_FLOW_RUN = Endpoint("claim_flow_run", "POST", "/flow_runs/{run_id}/claim", requests.ClaimFlowRun, replies.FlowRunAnswer)
-PROPOSE_FLOW_RUN_STATE = Endpoint("propose_flow_run_state", "POST", "/flow_runs/{run_id}/set_state", requests.ProposeFlowRunState, replies.FlowRunAnswer)
+CREATE_FLOW_RUN = Endpoint(
+    "create_flow_run", "POST", "/flow_runs", requests.CreateFlowRun, replies.FlowRunAnswer
+)
+CLAIM_FLOW_RUN = Endpoint(
+    "claim_flow_run", "POST", "/flow_runs/{run_id}/claim", requests.ClaimFlowRun, replies.FlowRunAnswer
+)
+PROPOSE_FLOW_RUN_STATE = Endpoint(
+    "propose_flow_run_state",
+    "POST",
+    "/flow_runs/{run_id}/set_state",
+    requests.ProposeFlowRunState,
+    replies.FlowRunAnswer,
+)
 END_LEASE = Endpoint("end_lease", "DELETE", "/flow_runs/{run_id}/lease", requests.EndLease, replies.Done)
-BEGIN_TASK_RUN = Endpoint("begin_task_run", "POST", "/task_runs/begin", requests.BeginTaskRun, replies.TaskRunAnswer)
-PROPOSE_TASK_RUN_STATE = Endpoint("propose_task_run_state", "POST", "/task_runs/{run_id}/set_state", requests.ProposeTaskRunState, replies.TaskRunAnswer)
+BEGIN_TASK_RUN = Endpoint(
+    "begin_task_run", "POST", "/task_runs/begin", requests.BeginTaskRun, replies.TaskRunAnswer
+)
+PROPOSE_TASK_RUN_STATE = Endpoint(
+    "propose_task_run_state",
+    "POST",
+    "/task_runs/{run_id}/set_state",
+    requests.ProposeTaskRunState,
+    replies.TaskRunAnswer,
+)
 RENAME_RUN = Endpoint("rename_run", "PATCH", "/runs/{run_id}", requests.RenameRun, replies.Done)
 READ_FLOW_RUN = Endpoint("read_flow_run", "GET", "/flow_runs/{run_id}", requests.ReadFlowRun, FlowRun)
 READ_TASK_RUN = Endpoint("read_task_run", "GET", "/task_runs/{run_id}", requests.ReadTaskRun, TaskRun)
 READ_HISTORY = Endpoint("read_history", "GET", "/runs/{run_id}/states", requests.ReadHistory, replies.History)
-FIND_FLOW_RUNS = Endpoint("find_flow_runs", "POST", "/flow_runs/filter", requests.FindFlowRuns, replies.FlowRuns)
-FIND_TASK_RUNS = Endpoint("find_task_runs", "POST", "/task_runs/filter", requests.FindTaskRuns, replies.TaskRuns)
+FIND_FLOW_RUNS = Endpoint(
+    "find_flow_runs", "POST", "/flow_runs/filter", requests.FindFlowRuns, replies.FlowRuns
+)
+FIND_TASK_RUNS = Endpoint(
+    "find_task_runs", "POST", "/task_runs/filter", requests.FindTaskRuns, replies.TaskRuns
+)
 FIND_LOGS = Endpoint("find_logs", "POST", "/logs/filter", requests.FindLogs, replies.Logs)
 APPEND_LOGS = Endpoint("append_logs", "POST", "/logs", requests.AppendLogs, replies.Done)
-SET_CONCURRENCY_LIMIT = Endpoint("set_concurrency_limit", "POST", "/concurrency_limits", requests.SetConcurrencyLimit, replies.Done)
+SET_CONCURRENCY_LIMIT = Endpoint(
+    "set_concurrency_limit", "POST", "/concurrency_limits", requests.SetConcurrencyLimit, replies.Done
+)
 
 ENDPOINTS = (
     CREATE_FLOW_RUN,

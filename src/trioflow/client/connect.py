@@ -1,0 +1,91 @@
+"""Which client a run's words go through: one for each ``trio.run``, opened at its first use, closed at its end.
+
+It lives in a system task, so that several flows of one program share it, and so that it outlives them: those who
+speak last words on cancellation still find it open.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import trio
+from attrs import define, field
+
+from trioflow.client.local import LocalClient
+from trioflow.orchestrator.orchestrator import Orchestrator
+from trioflow.settings import current_settings
+
+if TYPE_CHECKING:
+    from trioflow.client.client import Client
+    from trioflow.store.store import Store
+
+_CLOSING_SECONDS = 10.0
+
+
+async def current_client() -> Client:
+    """The client of this ``trio.run``. The first call opens the home's database.
+
+    Raises:
+        StoreError: the database cannot be opened; the next call tries again.
+    """
+    connection = _connection.get(None)
+    if connection is None or connection.error is not None:
+        connection = _Connection()
+        _connection.set(connection)
+        trio.lowlevel.spawn_system_task(connection.serve_home, name="trioflow store")
+    await connection.opened.wait()
+    if connection.client is None:
+        raise connection.error or trio.RunFinishedError
+    return connection.client
+
+
+def use_client(client: Client) -> None:
+    """From now on, and until this ``trio.run`` ends, everybody speaks through ``client``. Its owner closes it."""
+    connection = _Connection()
+    connection.started(client)
+    _connection.set(connection)
+
+
+async def serve_store(store: Store, task_status: trio.TaskStatus[LocalClient]) -> None:
+    """Answer calls from this store until cancelled. Starts with a client, and closes the store at the end."""
+    try:
+        orchestrator = Orchestrator(store)
+        await orchestrator.open()
+        task_status.started(LocalClient(orchestrator))
+        await orchestrator.changes.pump()
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSING_SECONDS):
+            await store.aclose()
+
+
+@final
+@define(eq=False)
+class _Connection:
+    """One of ``client`` and ``error`` is there once it is opened; an error later says that the client is dead."""
+
+    client: Client | None = None
+    error: Exception | None = None
+    opened: trio.Event = field(factory=trio.Event)
+
+    def started(self, value: Client) -> None:
+        """As a task status: this is the client."""
+        self.client = value
+        self.opened.set()
+
+    async def serve_home(self) -> None:
+        """Never raises: an exception in a system task would end the whole ``trio.run``."""
+        try:
+            await serve_store(await _open_home(), task_status=self)
+        except Exception as error:  # noqa: BLE001 - raised at whoever asks next, see current_client
+            self.error = error
+        finally:
+            self.opened.set()
+
+
+_connection: trio.lowlevel.RunVar[_Connection | None] = trio.lowlevel.RunVar("trioflow connection")
+
+
+async def _open_home() -> Store:
+    from trioflow.store.sqlite import open_sqlite
+
+    return await open_sqlite(current_settings().database_path)

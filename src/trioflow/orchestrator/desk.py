@@ -1,0 +1,222 @@
+"""The desk: what lies on the table while one batch is judged.
+
+Loaded with all that the batch's requests may need, changed by each decision in turn, so that a later one sees what
+an earlier one did, and written out at the end. It holds no policy.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, final
+
+from attrs import define, evolve, field, frozen
+
+from trioflow import clock
+from trioflow.core.decisions import (
+    EndLease,
+    Fact,
+    Facts,
+    Fence,
+    MirrorToParent,
+    Proposal,
+    ReleaseSlots,
+    RememberResult,
+    TagLimit,
+    TakeSlots,
+)
+from trioflow.core.runs import FlowRun, TaskRun
+from trioflow.core.tables import decide
+from trioflow.core.verdicts import Reject
+from trioflow.errors import RunNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from trioflow.core.decisions import Decision, Effect
+    from trioflow.core.leases import Lease
+    from trioflow.core.runs import Run
+    from trioflow.core.states import State
+    from trioflow.core.tables import Table
+    from trioflow.core.verdicts import Verdict
+    from trioflow.wire.requests import LogRecord
+
+Call = tuple["UUID | None", str, str]
+"""What a task run is found by on a rerun: flow run, task key, dynamic key."""
+
+
+@frozen
+class Transition:
+    """One line of the history: ``run`` as it is after it."""
+
+    run: Run
+    state: State
+    reason: str | None
+
+
+@final
+@define(eq=False)
+class Desk:
+    """The runs, leases, slots and cache entries that one batch touches; what is in a ``changed`` is to be written."""
+
+    now: datetime
+    flow_table: Table
+    task_table: Table
+
+    flows: dict[str, UUID] = field(factory=dict)
+    new_flows: dict[str, UUID] = field(factory=dict)
+
+    flow_runs: dict[UUID, FlowRun] = field(factory=dict)
+    task_runs: dict[UUID, TaskRun] = field(factory=dict)
+    stored: set[UUID] = field(factory=set)
+    """Runs that have a row already: they are updated, all others inserted."""
+    runs_changed: set[UUID] = field(factory=set)
+    calls: dict[Call, UUID] = field(factory=dict)
+
+    leases: dict[UUID, Lease] = field(factory=dict)
+    leases_changed: set[UUID] = field(factory=set)
+
+    answered: dict[UUID, Verdict] = field(factory=dict)
+    limits: dict[str, int] = field(factory=dict)
+    holders: defaultdict[str, dict[UUID, UUID]] = field(factory=lambda: defaultdict(dict))
+    """Tag -> task run that holds a slot -> the lease that the slot was taken under."""
+    slots_changed: dict[tuple[str, UUID], UUID | None] = field(factory=dict)
+    """(tag, task run) -> the lease of a slot that was taken; None for one that was given back."""
+    cached: dict[str, State] = field(factory=dict)
+    cache_changed: set[str] = field(factory=set)
+
+    history: list[Transition] = field(factory=list)
+    logs: list[LogRecord] = field(factory=list)
+
+    def flow_run(self, run_id: UUID) -> FlowRun:
+        """The flow run with this id.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        try:
+            return self.flow_runs[run_id]
+        except KeyError:
+            raise RunNotFound(f"there is no flow run {run_id}") from None
+
+    def task_run(self, run_id: UUID) -> TaskRun:
+        """The task run with this id.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        try:
+            return self.task_runs[run_id]
+        except KeyError:
+            raise RunNotFound(f"there is no task run {run_id}") from None
+
+    def flow_id(self, name: str) -> UUID:
+        """The id of the flow with this name; it gets one the first time that it is heard of."""
+        if name not in self.flows:
+            self.flows[name] = self.new_flows[name] = clock.new_id()
+        return self.flows[name]
+
+    def put(self, run: Run) -> None:
+        """``run`` is how it is now."""
+        match run:
+            case FlowRun():
+                self.flow_runs[run.id] = run
+            case TaskRun():
+                self.task_runs[run.id] = run
+                self.calls[run.flow_run_id, run.task_key, run.dynamic_key] = run.id
+        self.runs_changed.add(run.id)
+
+    def put_lease(self, lease: Lease) -> None:
+        """Grant it, or renew it."""
+        self.leases[lease.run_id] = lease
+        self.leases_changed.add(lease.run_id)
+
+    def end_lease(self, run_id: UUID) -> None:
+        """Nobody runs this run's code any more. Its slots go with the lease, in the store by themselves."""
+        if self.leases.pop(run_id, None) is None:
+            return
+        self.leases_changed.add(run_id)
+        for holders in self.holders.values():
+            for holder in [holder for holder, lease_id in holders.items() if lease_id == run_id]:
+                del holders[holder]
+
+    def judge(self, proposal: Proposal) -> Verdict:
+        """Decide on the proposal, whose facts are still to be filled in, and take what was decided onto the desk."""
+        table = self.flow_table if isinstance(proposal.run, FlowRun) else self.task_table
+        decision = decide(table, evolve(proposal, facts=self._facts(table, proposal)))
+        self._take(decision)
+        return decision.verdict
+
+    def _facts(self, table: Table, proposal: Proposal) -> Facts:
+        run = proposal.run
+        current = run.state.type if run.state else None
+        asked = table.facts(current, proposal.state.type)
+        parent = isinstance(run, TaskRun) and run.flow_run_id
+        key = proposal.state.details.cache_key
+        return Facts(
+            fence=self._fence(run),
+            answered=self.answered.get(proposal.transition_id),
+            parent=self.flow_runs.get(parent) if parent and Fact.PARENT in asked else None,
+            cached=self._live_entry(key) if key and Fact.CACHED in asked else None,
+            limits=tuple(self._limits(run.tags)) if run.tags and Fact.LIMITS in asked else (),
+        )
+
+    def _fence(self, run: Run) -> Fence:
+        owner_id = run.root_id or run.id
+        lease = self.leases.get(owner_id)
+        root = self.flow_runs.get(owner_id)
+        epoch = root.epoch if root else lease.epoch if lease else 0
+        return Fence(epoch=epoch, leased=lease is not None)
+
+    def _limits(self, tags: frozenset[str]) -> Iterable[TagLimit]:
+        for tag in sorted(tags & self.limits.keys()):
+            yield TagLimit(tag=tag, limit=self.limits[tag], holders=frozenset(self.holders[tag]))
+
+    def _live_entry(self, key: str) -> State | None:
+        state = self.cached.get(key)
+        if state is None:
+            return None
+        expiration = state.details.cache_expiration
+        return state if expiration is None or expiration > self.now else None
+
+    def _take(self, decision: Decision) -> None:
+        run = decision.run
+        if run is None:
+            return
+        self.put(run)
+        if run.state is None:
+            return
+        reason = decision.verdict.reason if isinstance(decision.verdict, Reject) else None
+        self.history.append(Transition(run, run.state, reason))
+        for effect in decision.effects:
+            self._apply(effect, run, run.state)
+
+    def _apply(self, effect: Effect, run: Run, state: State) -> None:
+        match effect, run:
+            case TakeSlots(tags), TaskRun():
+                for tag in tags:
+                    self.holders[tag][run.id] = self.slots_changed[tag, run.id] = run.root_id or run.id
+            case ReleaseSlots(), TaskRun():
+                self._release_slots(run)
+            case RememberResult(key, _), _:
+                self.cached[key] = state
+                self.cache_changed.add(key)
+            case MirrorToParent(task_run_id), FlowRun():
+                self._mirror(run, state, task_run_id)
+            case EndLease(), _:
+                self.end_lease(run.id)
+
+    def _release_slots(self, run: TaskRun) -> None:
+        for tag in run.tags:
+            if self.holders[tag].pop(run.id, None) is not None:
+                self.slots_changed[tag, run.id] = None
+
+    def _mirror(self, child: FlowRun, state: State, task_run_id: UUID) -> None:
+        parent = self.task_run(task_run_id)
+        shown = evolve(state, id=clock.new_id()).with_details(child_flow_run_id=child.id)
+        mirrored = evolve(
+            parent, state=shown, version=parent.version + 1, times=child.times, attempt=child.attempt
+        )
+        self.put(mirrored)
+        self.history.append(Transition(mirrored, shown, None))

@@ -1,0 +1,142 @@
+"""The orchestrator: the only one who writes a run or a state.
+
+Theory of operation. Every request that writes is an item of one judge, so that the store can hand over everything
+that waits as one list, in one transaction (`Store.coalesce`). The judge lays out a `Desk`: it loads, in a few
+SELECTs for the whole list, each run that the list names with what it stands under (parent, root, lease, limits,
+cache entry, an answer given before). Then it goes through the requests in order. Each becomes a `Proposal`, the
+core decides, and the desk takes the decision, so that the next request sees it. At the end the desk is written by
+a few ``executemany``, and the change numbers are noted for those who listen. Nothing acts while it decides, and
+nobody is answered before the commit.
+
+A request that cannot be judged (it names a run that does not exist) is answered with the error as a value: raised,
+it would undo its neighbours' work only to have it done again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+from attrs import define, field
+
+from trioflow import clock, processes
+from trioflow.core.leases import LEASE_SECONDS, lease_end
+from trioflow.core.tables import FLOW_RUNS, TASK_RUNS
+from trioflow.errors import RunNotFound, StoreError
+from trioflow.orchestrator import apply, facts, handlers
+from trioflow.orchestrator.changes import ChangeHub
+from trioflow.orchestrator.desk import Desk
+from trioflow.orchestrator.judging import answer
+from trioflow.orchestrator.reaping import reap
+from trioflow.store import rows
+from trioflow.store.queries import LEASES
+from trioflow.store.store import Durability
+from trioflow.wire.requests import (
+    AppendLogs,
+    BeginTaskRun,
+    ProposeFlowRunState,
+    ProposeTaskRunState,
+    RenameRun,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trioflow.core.tables import Table
+    from trioflow.store.store import Store, Tx
+    from trioflow.wire.endpoints import Endpoint
+
+_RENEWALS_A_LEASE = 3
+
+
+@final
+@define(eq=False)
+class Orchestrator:
+    """Answers every endpoint, from one store. Custom rules come in with the tables."""
+
+    store: Store
+    flow_table: Table = FLOW_RUNS
+    task_table: Table = TASK_RUNS
+    changes: ChangeHub = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.changes = ChangeHub(self.store)
+
+    async def open(self) -> None:
+        """Reap whoever died before, and from now on keep this process's leases alive and reap the dead ones."""
+        await self.store.transact(self._reap_the_dead)
+        seconds = LEASE_SECONDS / _RENEWALS_A_LEASE
+        self.store.every(seconds, _renew_own_leases)
+        self.store.every(seconds, self._reap_the_dead, durability=Durability.SYNCED)
+
+    async def handle(self, endpoint: Endpoint[Any, Any], request: Any) -> Any:
+        """The reply to one request.
+
+        Raises:
+            RunNotFound: the request names a run that does not exist.
+            StoreError: the database cannot do it; nothing has changed.
+        """
+        if (read := handlers.READS.get(endpoint.name)) is not None:
+            return await self.store.read(lambda tx: read(tx, request))
+        if (write := handlers.WRITES.get(endpoint.name)) is not None:
+            return await self.store.transact(lambda tx: write(tx, request))
+        return await self._propose(request)
+
+    async def _propose(self, request: Any) -> Any:
+        try:
+            reply = await self.store.coalesce(self._judge, request, durability=_durability(request))
+        except StoreError:
+            self.changes.forget()
+            raise
+        if isinstance(reply, RunNotFound):
+            raise reply
+        return reply
+
+    def _judge(self, tx: Tx, requests: Sequence[Any]) -> Sequence[Any]:
+        desk = self._desk()
+        facts.load(tx, desk, requests)
+        replies = [_answer(tx, desk, request) for request in requests]
+        self._write(tx, desk)
+        return replies
+
+    def _desk(self) -> Desk:
+        return Desk(now=clock.now(), flow_table=self.flow_table, task_table=self.task_table)
+
+    def _write(self, tx: Tx, desk: Desk) -> None:
+        self.changes.note(apply.write(tx, desk))
+        if any(line.state.is_final for line in desk.history):
+            tx.require_sync()
+
+    def _reap_the_dead(self, tx: Tx) -> None:
+        desk = self._desk()
+        for row in tx.execute(LEASES):
+            lease = rows.lease_from(row)
+            if lease.expired(desk.now) or processes.is_gone(lease.owner):
+                reap(tx, desk, lease)
+        self._write(tx, desk)
+
+
+def _answer(tx: Tx, desk: Desk, request: Any) -> object:
+    try:
+        return answer(tx, desk, request)
+    except RunNotFound as error:
+        return error
+
+
+def _durability(request: Any) -> Durability:
+    """What must not be lost in a power cut once it was answered; a run that is over never is (see `_write`)."""
+    match request:
+        case BeginTaskRun() | AppendLogs() | RenameRun():
+            return Durability.RELAXED
+        case ProposeTaskRunState(state=state) | ProposeFlowRunState(state=state) if not state.is_final:
+            return Durability.RELAXED
+        case _:
+            return Durability.SYNCED
+
+
+def _renew_own_leases(tx: Tx) -> None:
+    owner = processes.this_process()
+    expires = rows.instant_text(lease_end(clock.now()))
+    tx.execute(
+        "UPDATE leases SET expires = ? WHERE host = ? AND pid = ? AND started = ?",
+        (expires, owner.host, owner.pid, owner.started),
+    )

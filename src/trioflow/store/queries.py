@@ -1,0 +1,63 @@
+"""The SELECTs that rows are found with. Statement texts are few and fixed, so that every one is prepared once."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from trioflow.store import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from trioflow.store.rows import Row
+    from trioflow.store.store import Tx
+
+_MOST_AT_ONCE = 256
+
+
+def _select(columns: Sequence[str], table: str) -> str:
+    return f"SELECT {', '.join(columns)} FROM {table}"
+
+
+FLOW_RUNS = _select(rows.FLOW_RUN_COLUMNS, "flow_runs")
+TASK_RUNS = _select(rows.TASK_RUN_COLUMNS, "task_runs")
+LEASES = _select(rows.LEASE_COLUMNS, "leases")
+CACHE = _select(rows.CACHE_COLUMNS, "cache")
+STATES = "SELECT run_id, reason, type, name, message, details, at, id FROM states"
+SLOTS = "SELECT tag, task_run_id, lease_id FROM slots"
+LIMITS = "SELECT tag, max_slots FROM concurrency_limits"
+FLOWS = "SELECT name, id FROM flows"
+
+
+def select_in(tx: Tx, select: str, column: str, values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows whose ``column`` is one of ``values``; one statement for each 256 of them, a handful of texts in all."""
+    wanted = list(dict.fromkeys(values))
+    for start in range(0, len(wanted), _MOST_AT_ONCE):
+        some = wanted[start : start + _MOST_AT_ONCE]
+        room = 1 << (len(some) - 1).bit_length()
+        padded = some + some[-1:] * (room - len(some))
+        yield from tx.execute(f"{select} WHERE {column} IN ({', '.join('?' * room)})", padded)
+
+
+def insert(table: str, columns: Sequence[str]) -> str:
+    """The statement that adds a row."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def upsert(table: str, columns: Sequence[str]) -> str:
+    """The statement that adds a row, or overwrites the one with the same key (the first column)."""
+    key, *others = columns
+    changes = ", ".join(f"{column} = excluded.{column}" for column in others)
+    return f"{insert(table, columns)} ON CONFLICT ({key}) DO UPDATE SET {changes}"
+
+
+def update(table: str, columns: Sequence[str], fixed: frozenset[str]) -> tuple[str, Callable[[Row], Row]]:
+    """The statement that changes a row's columns but the ``fixed`` ones, and what picks its parameters from a row.
+
+    The key is the first column.
+    """
+    changing = [column for column in columns if column not in fixed]
+    sets = ", ".join(f"{column} = ?" for column in changing)
+    pick = itemgetter(*(columns.index(column) for column in (*changing, columns[0])))
+    return f"UPDATE {table} SET {sets} WHERE {columns[0]} = ?", pick
