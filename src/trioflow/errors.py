@@ -34,6 +34,10 @@ class InvalidFilter(TrioflowError, ValueError):
     """A filter asks for something that cannot be."""
 
 
+class InvalidRunName(TrioflowError, TypeError):
+    """What should name a run gives no name."""
+
+
 class InvalidSetting(TrioflowError, ValueError):
     """A setting has a value that it cannot have."""
 
@@ -184,3 +188,7 @@ class StoreForked(StoreError):
 
 class StoreFull(StoreError):
     """There is no space left for the database."""
+
+
+class UnwritableResult(StoreError):
+    """A result cannot be written. Nothing has changed."""

@@ -1,0 +1,89 @@
+"""Hooks: user code that is told of a state after it is stored. Whatever a hook does, the state stays."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import trio
+from attrs import frozen
+
+from trioflow.core.states import State, StateType
+from trioflow.engine.logs import RunLogger
+
+Hook = Callable[..., Any]
+"""Called ``hook(flow=..., flow_run=..., state=...)`` or ``hook(task=..., task_run=..., state=...)``."""
+
+
+@frozen(kw_only=True)
+class Hooks:
+    """The hooks of a flow or a task, by what they are told of. A task has no others than the first two."""
+
+    on_completion: tuple[Hook, ...] = ()
+    on_failure: tuple[Hook, ...] = ()
+    on_running: tuple[Hook, ...] = ()
+    on_cancellation: tuple[Hook, ...] = ()
+    on_crashed: tuple[Hook, ...] = ()
+
+    def owed(self, state: State) -> tuple[Hook, ...]:
+        """The hooks to run when a run has entered ``state``."""
+        match state.type:
+            case StateType.COMPLETED:
+                return self.on_completion
+            case StateType.FAILED:
+                return self.on_failure
+            case StateType.RUNNING:
+                return self.on_running
+            case StateType.CANCELLED:
+                return self.on_cancellation
+            case StateType.CRASHED:
+                return self.on_crashed
+            case _:
+                return ()
+
+
+NO_HOOKS = Hooks()
+
+
+async def run_hooks(
+    hooks: Iterable[Hook], subject: Mapping[str, Any], *, logger: RunLogger, seconds: float
+) -> None:
+    """Calls each hook with ``subject`` as its keyword arguments, one after the other, in their order.
+
+    An async hook is awaited; a sync one runs in a thread. One that raises, or that has not ended after ``seconds``,
+    is logged and left behind; a thread that hangs is abandoned, since nothing can stop it and its run is over.
+    """
+    for hook in hooks:
+        name = hook_name(hook)
+        logger.info("Running hook %r in response to entering state %r", name, subject["state"].name)
+        try:
+            with trio.fail_after(seconds):
+                await _call(hook, subject)
+        except trio.TooSlowError:
+            logger.error("Hook %r did not finish within %g seconds", name, seconds)  # noqa: TRY400 - no traceback
+        except (Exception, SystemExit):
+            logger.exception("An error was encountered while running hook %r", name)
+        else:
+            logger.info("Hook %r finished running successfully", name)
+
+
+async def _call(hook: Hook, subject: Mapping[str, Any]) -> None:
+    if _is_async(hook):
+        answer = hook(**subject)
+    else:
+        answer = await trio.to_thread.run_sync(functools.partial(hook, **subject), abandon_on_cancel=True)
+    if isinstance(answer, Awaitable):
+        await answer
+
+
+def _is_async(hook: Hook) -> bool:
+    return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None))
+
+
+def hook_name(hook: Hook) -> str:
+    """What a hook is called in the log: a partial as the function that it wraps, an object as its class."""
+    while isinstance(hook, functools.partial):
+        hook = hook.func
+    return getattr(hook, "__name__", type(hook).__name__)

@@ -1,0 +1,199 @@
+"""Serializers: a value to text that fits a row or a file, and back, unchanged.
+
+`json` is the default. It is faithful: what is read equals what was written, type for type, and what it cannot
+bring back that way it refuses. `pickle` takes nearly everything, and is signed, because reading a pickle runs code.
+Neither knows where the text is kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+import secrets  # noqa: TID251 - the key of a signature must not be guessable; the clock's chance is
+import tempfile
+from math import isfinite
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+from attrs import define, field, frozen
+
+from trioflow.errors import FlowDefinitionError, NotSerializable
+
+NAMES = ("json", "pickle")
+
+
+class Serializer(Protocol):
+    """Writes values as text, and reads them back."""
+
+    @property
+    def name(self) -> str:
+        """How a recorded result says who can read it."""
+        ...
+
+    def write(self, value: Any) -> bytes:
+        """The value as UTF-8 text.
+
+        Raises:
+            NotSerializable: it could not be read back as it is.
+        """
+        ...
+
+    def read(self, data: bytes) -> Any:
+        """The value that was written.
+
+        Raises:
+            ValueError: nobody wrote this, or not for us.
+            Exception: whatever a class raises while one of its objects is unpickled.
+        """
+        ...
+
+
+# --- json
+
+_ATOMS = frozenset({type(None), bool, int, float, str})
+_CONTAINERS = frozenset({list, dict})
+_PLAIN = _ATOMS | _CONTAINERS
+_TEXT = {str}
+_TAG = b'{"$'
+
+_OPTIONS = (
+    orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+
+
+@frozen
+class JsonSerializer:
+    """JSON as it is for what JSON can say; ``{"$tag": ...}`` for the rest (see `tagged`)."""
+
+    name: str = "json"
+
+    def write(self, value: Any) -> bytes:
+        """The value as JSON text."""
+        try:
+            if _is_plain(value):
+                return orjson.dumps(value, option=_OPTIONS)
+        except (TypeError, RecursionError):
+            pass  # An integer beyond 64 bits, half a surrogate pair, a list that holds itself: to be looked at closely.
+        from trioflow.engine import tagged
+
+        return tagged.write(value)
+
+    def read(self, data: bytes) -> Any:
+        """The value of some JSON text."""
+        value = orjson.loads(data)
+        if _TAG not in data:
+            return value
+        from trioflow.engine import tagged
+
+        return tagged.revive(value)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether every part of a value is of a type that JSON brings back; judged by types in bulk, at C's speed."""
+    kind = type(value)
+    if kind is list:
+        return _are_plain(value)
+    if kind is dict:
+        return _keys_are_plain(value) and _are_plain(value.values())
+    return kind in _ATOMS and (kind is not float or isfinite(value))
+
+
+def _are_plain(values: Any) -> bool:
+    kinds = set(map(type, values))
+    if not kinds <= _PLAIN:
+        return False
+    if float in kinds and not all(isfinite(value) for value in values if type(value) is float):
+        return False
+    return kinds <= _ATOMS or all(_is_plain(value) for value in values if type(value) in _CONTAINERS)
+
+
+def _keys_are_plain(value: dict[Any, Any]) -> bool:
+    # A dict of one key that begins with a dollar sign would be read as a tag.
+    return set(map(type, value)) <= _TEXT and (len(value) != 1 or next(iter(value))[:1] != "$")
+
+
+# --- pickle
+
+
+@define(eq=False)
+class PickleSerializer:
+    """Pickles by cloudpickle, each behind an HMAC-SHA256 made with this home's key; unsigned ones are not opened."""
+
+    key_file: Path
+    name: str = "pickle"
+    _key: bytes | None = field(default=None, init=False)
+    """Read at most once; made by the first one that writes."""
+
+    def write(self, value: Any) -> bytes:
+        """The value as base64 of a signature and a pickle."""
+        import cloudpickle
+
+        try:
+            pickled: bytes = cloudpickle.dumps(value)
+        except Exception as error:  # A class decides what its pickling raises.
+            kind = f"{type(value).__module__}.{type(value).__qualname__}"
+            raise NotSerializable(f"the result, a {kind}, cannot be pickled: {error!r}. {_MEND}") from error
+        return base64.b64encode(self._sign(pickled, self._own_key()) + pickled)
+
+    def read(self, data: bytes) -> Any:
+        """The value of a pickle that this home signed."""
+        import pickle  # noqa: S403 - behind a signature
+
+        raw = base64.b64decode(data, validate=True)
+        signature, pickled = raw[:32], raw[32:]
+        if not hmac.compare_digest(signature, self._sign(pickled, self._known_key())):
+            raise ValueError(f"the pickle is not signed with the key in {self.key_file}")
+        return pickle.loads(pickled)  # noqa: S301 - we wrote it: the signature says so
+
+    @staticmethod
+    def _sign(pickled: bytes, key: bytes) -> bytes:
+        return hmac.digest(key, pickled, "sha256")
+
+    def _known_key(self) -> bytes:
+        if self._key is None:
+            try:
+                self._key = self.key_file.read_bytes()
+            except OSError as error:
+                raise ValueError(f"the key that pickles are signed with cannot be read: {error}") from error
+        return self._key
+
+    def _own_key(self) -> bytes:
+        if self._key is None and not self.key_file.exists():
+            _make_key(self.key_file)
+        return self._known_key()
+
+
+_MEND = "Return something else, or say persist_result=False"
+
+
+def _make_key(path: Path) -> None:
+    """Put 32 random bytes at ``path``, whole or not at all; of two processes at once, one wins."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".key-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        Path(temporary).unlink()
+
+
+def serializer_named(name: str, home: Path) -> Serializer:
+    """The serializer of that name; ``home`` is where the key for signed pickles is.
+
+    Raises:
+        FlowDefinitionError: there is none of that name.
+    """
+    match name:
+        case "json":
+            return JsonSerializer()
+        case "pickle":
+            return PickleSerializer(home / "results.key")
+        case _:
+            raise FlowDefinitionError(f"result_serializer must be one of {', '.join(NAMES)}, not {name!r}")
