@@ -42,7 +42,7 @@ async def current_client() -> Client:
 def use_client(client: Client) -> None:
     """From now on, and until this ``trio.run`` ends, everybody speaks through ``client``. Its owner closes it."""
     connection = _Connection()
-    connection.started(client)
+    connection.opened_with(client)
     _connection.set(connection)
 
 
@@ -67,22 +67,33 @@ class _Connection:
     error: Exception | None = None
     opened: trio.Event = field(factory=trio.Event)
 
-    def started(self, value: Client) -> None:
-        """As a task status: this is the client."""
-        self.client = value
+    def opened_with(self, client: Client) -> None:
+        """From now on, this is the client."""
+        self.client = client
         self.opened.set()
 
     async def serve_home(self) -> None:
         """Never raises: an exception in a system task would end the whole ``trio.run``."""
         try:
-            await serve_store(await _open_home(), task_status=self)
+            store = await _open_home()
+            async with trio.open_nursery() as nursery:
+                self.opened_with(await nursery.start(serve_store, store))
         except Exception as error:  # noqa: BLE001 - raised at whoever asks next, see current_client
-            self.error = error
+            self.error = _only(error)
         finally:
             self.opened.set()
 
 
 _connection: trio.lowlevel.RunVar[_Connection | None] = trio.lowlevel.RunVar("trioflow connection")
+
+
+def _only(error: Exception) -> Exception:
+    """The one exception in the groups that nurseries put around it."""
+    match error:
+        case ExceptionGroup(exceptions=(Exception() as inner,)):
+            return _only(inner)
+        case _:
+            return error
 
 
 async def _open_home() -> Store:

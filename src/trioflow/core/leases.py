@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from attrs import frozen
 
+from trioflow.core.runs import FlowRun
 from trioflow.core.states import Cancelled, Crashed, Scheduled, State, StateType
 from trioflow.errors import InvalidSetting
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from uuid import UUID
-
-    from trioflow.core.runs import FlowRun
 
 LEASE_SECONDS = 30.0
 GRACE_SECONDS = 10.0
@@ -84,6 +79,8 @@ def check_grace(seconds: float) -> float:
     """
     limit = LEASE_SECONDS * 2 / 3 - 2
     if not 0 <= seconds <= limit:
-        message = f"grace must be between 0 and {limit:g} s (two thirds of the lease, less 2 s), not {seconds:g} s"
+        message = (
+            f"grace must be between 0 and {limit:g} s (two thirds of the lease, less 2 s), not {seconds:g} s"
+        )
         raise InvalidSetting(message)
     return seconds

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import UUID
 
 from attrs import evolve, frozen
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-    from uuid import UUID
 
 
 class StateType(StrEnum):
@@ -94,7 +92,9 @@ class State:
         return f"{self.name}({self.message!r})" if self.message else f"{self.name}()"
 
 
-def _state(type_: StateType, name: str, message: str | None = None, data: Any = None, **details: Any) -> State:
+def _state(
+    type_: StateType, name: str, message: str | None = None, data: Any = None, **details: Any
+) -> State:
     given = StateDetails(**details) if any(details.values()) else NO_DETAILS
     return State(type=type_, name=name, message=message, data=data, details=given)
 
@@ -139,7 +139,9 @@ def Paused(*, key: str | None = None, timeout: datetime | None = None, message: 
     return _state(StateType.PAUSED, "Paused", message, pause_key=key, pause_timeout=timeout)
 
 
-def Suspended(*, key: str | None = None, timeout: datetime | None = None, message: str | None = None) -> State:
+def Suspended(
+    *, key: str | None = None, timeout: datetime | None = None, message: str | None = None
+) -> State:
     """Has left its process; resuming it before ``timeout`` schedules it again."""
     return _state(StateType.SUSPENDED, "Suspended", message, pause_key=key, pause_timeout=timeout)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from attrs import frozen
 
-if TYPE_CHECKING:
-    from trioflow.core.states import State
+from trioflow.core.states import State
 
 
 @frozen

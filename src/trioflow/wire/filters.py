@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from uuid import UUID
 
 from attrs import field, frozen, validators
 
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from trioflow.core.states import StateType
+from trioflow.core.states import StateType
 
 PAGE = 200
 """The most rows that one answer holds."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from uuid import UUID
 
 from attrs import frozen
 
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from trioflow.core.runs import FlowRun, TaskRun
-    from trioflow.core.states import State, StateType
-    from trioflow.core.verdicts import Verdict
-    from trioflow.wire.requests import LogRecord
+from trioflow.core.runs import FlowRun, TaskRun
+from trioflow.core.states import State, StateType
+from trioflow.core.verdicts import Verdict
+from trioflow.wire.requests import LogRecord
 
 
 @frozen

@@ -6,20 +6,17 @@ answer that was written for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from attrs import field, frozen
 
+from trioflow.core.leases import Owner
 from trioflow.core.runs import NO_RETRIES, RetryPolicy
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-    from uuid import UUID
-
-    from trioflow.core.leases import Owner
-    from trioflow.core.states import State
-    from trioflow.wire.filters import FlowRunFilter, LogFilter, TaskRunFilter
+from trioflow.core.states import State
+from trioflow.wire.filters import FlowRunFilter, LogFilter, TaskRunFilter
 
 
 @frozen(kw_only=True)
