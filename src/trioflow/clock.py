@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0x2 << 62
@@ -71,7 +71,7 @@ def draw() -> float:
 
 
 @contextmanager
-def use(world: World) -> Iterator[None]:
+def use(world: World) -> Generator[None]:
     """Within the block, time, ids and chance come from ``world``. For simulations: it holds for the whole process."""
     global _world  # noqa: PLW0603 - the one switch that simulations turn
     before, _world = _world, world

@@ -67,7 +67,7 @@ class FlowRun:
     """Retries spent since the run was last scheduled by hand."""
     retry: RetryPolicy = NO_RETRIES
     times: RunTimes = NO_TIMES
-    parameters: Mapping[str, Any] = field(factory=dict)
+    parameters: Mapping[str, Any] = field(factory=dict[str, Any])
     tags: frozenset[str] = frozenset()
     parent_task_run_id: UUID | None = None
     deployment_id: UUID | None = None
@@ -103,7 +103,7 @@ class TaskRun:
     retry: RetryPolicy = NO_RETRIES
     times: RunTimes = NO_TIMES
     tags: frozenset[str] = frozenset()
-    inputs: Mapping[str, Any] = field(factory=dict)
+    inputs: Mapping[str, Any] = field(factory=dict[str, Any])
     """Parameter name -> the task runs whose values went into it (lineage)."""
     created: datetime | None = None
 
