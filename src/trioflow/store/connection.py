@@ -9,7 +9,7 @@ from trioflow.store.store import Durability, R, Row, Tx
 
 
 class Connection(Protocol):
-    """What a store needs of a database. It is used by one thread at a time, and raises errors of ours only."""
+    """What a store needs of a database. Used by one thread at a time; raises errors of ours only."""
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """See `Tx.execute`."""

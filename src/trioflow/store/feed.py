@@ -1,4 +1,4 @@
-"""The change feed, as the event loop sees it: the newest number that was heard of, and who waits for a newer one."""
+"""The change feed, as the event loop sees it: the newest number heard of, and who waits for a newer one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from trioflow.errors import StoreClosed
 @final
 @define(eq=False)
 class Feed:
-    """Wakes its waiters when a number is published. Used on the event loop's thread only, but for `waiting`."""
+    """Wakes its waiters when a number is published. Only `waiting` is for other threads too."""
 
     newest: int
     waiting: int = 0
-    """How many wait. The writer's thread reads it, to know whether anyone cares for other processes' changes."""
+    """How many wait: while there are any, the writer looks for other processes' changes."""
     _closed: bool = False
     _waiters: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 

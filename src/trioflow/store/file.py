@@ -1,4 +1,4 @@
-"""The store in a database file that other processes may have open too: a writer's thread, and readers beside it."""
+"""The store in a file that other processes may have open too: a writer's thread, and readers beside it."""
 
 from __future__ import annotations
 
@@ -63,6 +63,8 @@ class FileStore(Store):
 
     async def aclose(self) -> None:
         """See `Store.aclose`."""
+        if self._writer.forked:
+            return
         with trio.CancelScope(shield=True):
             await self._writer.aclose()
             self._closed = True

@@ -1,15 +1,15 @@
 """The fair lock of a home: which process may write now. Two files beside the database, locked with ``flock``.
 
-Whoever wants to write queues on one file, and then, as the only one from the queue, waits for the other. So a writer
-that comes straight back stands behind everybody who was waiting. The kernel frees both when a process dies, however
-it dies. A forked child would keep its dead parent's locks, so it loses the descriptors at birth.
+Whoever wants to write queues on one file, and then, as the only one from the queue, waits for the other. So a
+writer that comes straight back stands behind everybody who was waiting. The kernel frees both when a process dies,
+however it dies. A forked child would keep its dead parent's locks, so it loses the descriptors at birth.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
-import mmap
 import os
 import threading
 import time
@@ -39,8 +39,6 @@ class FairLock:
     _patience: float
     _queue: int
     _turn: int
-    _holder: mmap.mmap
-    """The lock file, mapped: naming oneself must not cost a system call in each transaction."""
     forked: bool = False
     """This is a forked child's copy: its descriptors are closed."""
     _waiting_since: float | None = None
@@ -55,9 +53,7 @@ class FairLock:
         """
         queue = _open(f"{database}.queue")
         turn = _open(f"{database}.lock")
-        if os.fstat(turn).st_size < _PID_LENGTH:
-            os.ftruncate(turn, _PID_LENGTH)
-        lock = cls(database, patience, queue, turn, mmap.mmap(turn, _PID_LENGTH))
+        lock = cls(database, patience, queue, turn)
         _locks.add(lock)
         return lock
 
@@ -65,7 +61,8 @@ class FairLock:
         if not self._enter_at_once():
             self._wait()
         fcntl.flock(self._queue, fcntl.LOCK_UN)
-        self._holder[:] = b"%-16d" % os.getpid()
+        with contextlib.suppress(OSError):  # a full disk must not keep anyone from making space
+            os.pwrite(self._turn, b"%-*d\n" % (_PID_LENGTH, os.getpid()), 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -74,7 +71,7 @@ class FairLock:
 
     def holder(self) -> str:
         """Who holds the lock, or held it last, for people to read."""
-        pid = self._holder[:].strip(b" \0").decode(errors="replace")
+        pid = os.pread(self._turn, _PID_LENGTH, 0).decode(errors="replace").strip()
         return f"process {pid}" if pid else "an unknown process"
 
     def close(self) -> None:
@@ -83,7 +80,7 @@ class FairLock:
         self._close_files()
 
     def _enter_at_once(self) -> bool:
-        """True if nobody was in the way. If not, the queue may already be ours, which waiting for it again keeps."""
+        """True if nobody was in the way. If not, the queue may be ours by now, and asking again keeps it."""
         try:
             fcntl.flock(self._queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,17 +90,17 @@ class FairLock:
 
     def _wait(self) -> None:
         self._waiting_since = time.monotonic()
-        self._look_later()
+        self._look_in(self._patience)
         try:
             fcntl.flock(self._queue, fcntl.LOCK_EX)
             fcntl.flock(self._turn, fcntl.LOCK_EX)
         finally:
             self._waiting_since = None
 
-    def _look_later(self) -> None:
-        """Nothing can interrupt ``flock``, so a timer looks. One at a time: a thread for each wait would cost more."""
+    def _look_in(self, seconds: float) -> None:
+        """Nothing can interrupt ``flock``, so a timer looks. One for all: a thread for each wait would cost more."""
         if self._watch is None:
-            self._watch = threading.Timer(self._patience, self._look)
+            self._watch = threading.Timer(seconds, self._look)
             self._watch.daemon = True
             self._watch.name = "trioflow-lock-watch"
             self._watch.start()
@@ -114,25 +111,22 @@ class FairLock:
         if since is None:
             return
         waited = time.monotonic() - since
-        if waited >= self._patience:
-            logger.warning(
-                "waiting for the write lock of %s since %.0f s: %s holds it",
-                self._database,
-                waited,
-                self.holder(),
-            )
-        self._look_later()
+        if waited < self._patience:
+            self._look_in(self._patience - waited)
+        else:
+            logger.warning("%s keeps the write lock of %s for %.0f s", self.holder(), self._database, waited)
+            self._look_in(self._patience)
 
     def _close_files(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
         if self._queue >= 0:
-            self._holder.close()
             os.close(self._queue)
             os.close(self._turn)
             self._queue = self._turn = -1
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """In a forked child: lets go of what is the parent's."""
         self.forked = True
         self._watch = None
         self._close_files()
@@ -147,7 +141,7 @@ def _open(path: str) -> int:
 
 def _forget_after_fork() -> None:
     for lock in list(_locks):
-        lock._forget()  # noqa: SLF001 - the same class, seen from the module's one hook
+        lock.forget()
     _locks.clear()
 
 

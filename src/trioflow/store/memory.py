@@ -15,7 +15,7 @@ from trioflow.errors import StoreClosed
 from trioflow.store.batch import Request, call, run_batch
 from trioflow.store.connection import Connection
 from trioflow.store.feed import Feed
-from trioflow.store.periodic import Periodic, Timetable
+from trioflow.store.periodic import Periodic, Timetable, report_failures
 from trioflow.store.store import Durability, Item, Judge, R, Result, Store, Tx
 
 
@@ -79,6 +79,7 @@ class MemoryStore(Store):
             due = self._timetable.take_due()
         if due:
             self._commit(due)
+            report_failures(due)
         self._commit([request])
         if request.error is not None:
             raise request.error

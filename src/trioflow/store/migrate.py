@@ -1,7 +1,7 @@
 """The schema and its versions: numbered SQL files, applied forward only, each in a transaction of its own.
 
-A file is called ``0001_initial.sql``. Its version is its number, versions count up from 1 without a gap, and once it
-was released it never changes. The database remembers its version itself.
+A file is called ``0001_initial.sql``. Its version is its number, versions count up from 1 without a gap, and once
+it was released it never changes. The database remembers its version itself.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import final
 
@@ -28,14 +28,6 @@ class Periodic:
 
     _lock: Lock
     cancelled: bool = False
-
-    def __call__(self, tx: Tx) -> None:
-        """Runs it once. What it raises is logged, and passed on so that its writes are undone."""
-        try:
-            self.fn(tx)
-        except Exception:
-            logger.exception("a periodic function failed, and is run again in %s s", self.seconds)
-            raise
 
     def cancel(self) -> None:
         """Ends it. Once this has returned, the function is not begun again."""
@@ -77,4 +69,13 @@ class Timetable:
         due = [entry for entry in self._entries if entry.due <= now]
         for entry in due:
             entry.due = now + entry.seconds
-        return [Request(call, entry, entry.durability) for entry in due]
+        return [Request(call, entry.fn, entry.durability) for entry in due]
+
+
+def report_failures(requests: Sequence[Request]) -> None:
+    """Logs what went wrong with periodic functions, for nobody waits for their answers."""
+    for request in requests:
+        if request.task is None and request.error is not None:
+            logger.error(
+                "a periodic function failed, and will be run again: %r", request.item, exc_info=request.error
+            )

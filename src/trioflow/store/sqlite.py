@@ -1,7 +1,8 @@
 """SQLite: opening a database, safely, and the two stores that live in one.
 
-A database in a file is in WAL mode. Its ``application_id`` says that it is ours, its ``user_version`` which migrations
-it has seen. Both are looked at before anything is written, so that what is not ours, or too new, stays as it is.
+A database in a file is in WAL mode. Its ``application_id`` says that it is ours, its ``user_version`` which
+migrations it has seen. Both are looked at before anything is written, so that what is not ours, or too new, stays
+as it is.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Lock
 from typing import Final, final
@@ -16,7 +18,7 @@ from typing import Final, final
 import trio
 from attrs import frozen
 
-from trioflow.errors import DatabaseCorrupt, HomeNotWritable, NotOurDatabase, SchemaTooNew
+from trioflow.errors import HomeNotWritable, NotOurDatabase, SchemaTooNew
 from trioflow.store.batch import newest_number
 from trioflow.store.feed import Feed
 from trioflow.store.file import FileStore
@@ -51,6 +53,7 @@ async def open_sqlite(
         HomeNotWritable: the file cannot be opened or made there.
         NotOurDatabase: the file is something else.
         SchemaTooNew: a newer trioflow wrote it.
+        StoreForked: the process that this one was forked from had it open.
         StoreError: the database cannot do it.
     """
     place = _Place(os.fspath(path), vfs, schema() if migrations is None else migrations)
@@ -78,61 +81,52 @@ class _Place:
     migrations: Sequence[Migration]
 
     def open(self) -> tuple[FairLock, SqliteConnection, int]:
-        """The home's lock, a connection to the database in its newest version, and its newest change number."""
+        """The home's lock, a connection to the database in its newest version, its newest change number."""
         try:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check_untouched()
-            lock = FairLock.beside(self.path)
+            with ExitStack() as undo:
+                lock = FairLock.beside(self.path)
+                undo.callback(lock.close)
+                with lock:
+                    connection = self._connect_writer()
+                undo.callback(connection.close)
+                newest = newest_number(connection)
+                undo.pop_all()
         except OSError as error:
             raise HomeNotWritable(
-                f"{self.path} cannot be opened or made ({error}): choose another place, or give this user the right"
-                " to write its folder"
+                f"{self.path} cannot be made ({error}): choose another place, or let this user write its folder"
             ) from error
-        try:
-            with lock:
-                connection = self._connect_writer()
-        except BaseException:
-            lock.close()
-            raise
-        return lock, connection, newest_number(connection)
+        return lock, connection, newest
 
     def connect(self) -> SqliteConnection:
         """One more connection, for a reader."""
         return SqliteConnection.to(self.path, vfs=self.vfs)
 
     def _check_untouched(self) -> None:
-        """Refuses what `_check` refuses, without having written anything; what is not there yet is fine."""
-        if os.path.exists(self.path) and os.path.getsize(self.path):
-            connection = SqliteConnection.to(self.path, vfs=self.vfs, read_only=True)
-            try:
+        """Refuses what `_check` refuses before anything was written; what is not there yet is fine."""
+        if Path(self.path).exists() and Path(self.path).stat().st_size:
+            with closing(SqliteConnection.to(self.path, vfs=self.vfs, read_only=True)) as connection:
                 _check(connection, self.path, self.migrations)
-            finally:
-                connection.close()
 
     def _connect_writer(self) -> SqliteConnection:
         # SQLite would make the file readable for everyone. Its -wal and -shm files take over these rights.
-        if not os.path.exists(self.path):
+        if not Path(self.path).exists():
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        connection = self.connect()
-        try:
+        with ExitStack() as undo:
+            connection = self.connect()
+            undo.callback(connection.close)
             _check(connection, self.path, self.migrations)
             _use_wal(connection, self.path)
             _migrate(connection, self.migrations)
-        except BaseException:
-            connection.close()
-            raise
+            undo.pop_all()
         return connection
 
 
 def _check(connection: SqliteConnection, path: str, migrations: Sequence[Migration]) -> None:
-    try:
-        ((application,),) = connection.execute("PRAGMA application_id")
-        ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema")
-        version = connection.version
-    except DatabaseCorrupt as error:
-        raise NotOurDatabase(
-            f"{path} is damaged, or not an SQLite database at all: choose another file"
-        ) from error
+    ((application,),) = connection.execute("PRAGMA application_id")
+    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema")
+    version = connection.version
     if application != APPLICATION_ID and (application or version or tables):
         raise NotOurDatabase(f"{path} belongs to another program: choose another file")
     if version > len(migrations):

@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final, final
+from pathlib import Path
+from typing import Any, Final, final
 from weakref import WeakSet
 
 import apsw
@@ -18,42 +19,37 @@ from trioflow.errors import (
     DatabaseCorrupt,
     DiskFailed,
     HomeNotWritable,
+    NotOurDatabase,
     ReadOnlyTransaction,
     StatementRefused,
     StoreError,
+    StoreForked,
     StoreFull,
 )
 from trioflow.store.batch import Transaction, newest_number
 from trioflow.store.store import Durability, R, Row, Tx
 
+_READ_WRITE: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _CACHED_STATEMENTS: Final = 256
 _WAL_BYTES_KEPT: Final = 64 * 2**20
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SYNCHRONOUS: Final = {Durability.SYNCED: "FULL", Durability.RELAXED: "NORMAL"}
 
+_FULL: Final = "there is no space left for {path}: free some. Nothing is lost, and reading goes on"
+_NOT_WRITABLE: Final = (
+    "{path} cannot be opened or written ({error}): give this user the right to write the file and its folder"
+)
+_CORRUPT: Final = (
+    "{path} is damaged ({error}): stop every trioflow that uses it, keep a copy of it and of its -wal file, and"
+    " restore a backup, or save what can be read with `sqlite3 {path} .recover`"
+)
 _MEANINGS: Final[Sequence[tuple[tuple[type[apsw.Error], ...], type[StoreError], str]]] = (
     ((apsw.ConstraintError,), ConstraintViolated, "{error}"),
-    (
-        (apsw.SQLError, apsw.BindingsError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError),
-        StatementRefused,
-        "{error}",
-    ),
-    (
-        (apsw.FullError,),
-        StoreFull,
-        "there is no space left for {path}: free some. Nothing is lost, and reading goes on",
-    ),
-    (
-        (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError),
-        HomeNotWritable,
-        "{path} cannot be written ({error}): give this user the right to write the file and its folder",
-    ),
-    (
-        (apsw.CorruptError, apsw.NotADBError),
-        DatabaseCorrupt,
-        "{path} is damaged ({error}): stop every trioflow that uses it, keep a copy of it with its -wal file, and"
-        " restore a backup, or save what can be read with `sqlite3 {path} .recover`",
-    ),
+    ((apsw.SQLError, apsw.BindingsError, apsw.MismatchError, apsw.TooBigError), StatementRefused, "{error}"),
+    ((apsw.FullError,), StoreFull, _FULL),
+    ((apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError), HomeNotWritable, _NOT_WRITABLE),
+    ((apsw.CorruptError,), DatabaseCorrupt, _CORRUPT),
+    ((apsw.NotADBError,), NotOurDatabase, "{path} is no SQLite database: choose another file"),
     ((apsw.IOError,), DiskFailed, "the disk refused to read or write {path} ({error}): see the system's log"),
 )
 
@@ -65,8 +61,9 @@ logger = logging.getLogger("trioflow.store")
 class SqliteConnection:
     """A `Connection` of SQLite's."""
 
-    _path: str
-    _sqlite: apsw.Connection
+    path: str
+    _sqlite: Any
+    """An `apsw.Connection`; its stubs name types that Python 3.11 does not have."""
     _durability: Durability | None = None
     """What ``PRAGMA synchronous`` is set to, if we have set it."""
     _writing: bool = False
@@ -82,11 +79,12 @@ class SqliteConnection:
         """A new connection to the database in that file, or in memory.
 
         Raises:
+            StoreForked: this process inherited a connection to that file.
             StoreError: it cannot be opened.
         """
-        flags = (
-            apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        )
+        if any(_is_same_file(orphan.path, path) for orphan in _orphans):
+            raise StoreForked
+        flags = apsw.SQLITE_OPEN_READONLY if read_only else _READ_WRITE
         try:
             sqlite = apsw.Connection(path, flags, vfs, _CACHED_STATEMENTS)
         except apsw.Error as error:
@@ -104,14 +102,14 @@ class SqliteConnection:
         """See `Tx.execute`."""
         try:
             # apsw is lazy: without the fetch, only the first row of the first statement is run.
-            return self._sqlite.execute(sql, parameters).fetchall()  # type: ignore[arg-type]
+            return self._sqlite.execute(sql, parameters).fetchall()
         except apsw.Error as error:
             raise self._understood(error) from error
 
     def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """See `Tx.executemany`."""
         try:
-            self._sqlite.executemany(sql, rows).fetchall()  # type: ignore[arg-type]
+            self._sqlite.executemany(sql, rows).fetchall()
         except apsw.Error as error:
             raise self._understood(error) from error
 
@@ -133,7 +131,10 @@ class SqliteConnection:
         """See `Connection.abandon`."""
         self._writing, self._lost = False, None
         if self._sqlite.in_transaction:
-            self.execute("ROLLBACK")
+            try:
+                self.execute("ROLLBACK")
+            except StoreError as error:
+                logger.warning("rolling back: %s", error)
 
     def save(self) -> None:
         """See `Connection.save`."""
@@ -159,10 +160,10 @@ class SqliteConnection:
 
     def snapshot(self, fn: Callable[[Tx], R]) -> R:
         """See `Connection.snapshot`."""
-        self.execute("PRAGMA query_only = ON")
-        self.execute("BEGIN")
         self._reading = True
         try:
+            self.execute("PRAGMA query_only = ON")
+            self.execute("BEGIN")
             return fn(Transaction(self))
         finally:
             self._reading = False
@@ -183,7 +184,7 @@ class SqliteConnection:
         try:
             self._sqlite.close()
         except apsw.Error as error:
-            logger.warning("closing %s: %s", self._path, error)
+            logger.warning("closing %s: %s", self.path, error)
 
     @property
     def version(self) -> int:
@@ -198,12 +199,12 @@ class SqliteConnection:
     def _understood(self, error: apsw.Error) -> StoreError:
         if self._reading and isinstance(error, apsw.ReadOnlyError):
             return ReadOnlyTransaction()
-        meaning = _meaning(self._path, error, self._sqlite.system_errno)
+        meaning = _meaning(self.path, error, self._sqlite.system_errno)
         if self._writing and self._lost is None and not self._sqlite.in_transaction:
-            # SQLite has rolled back by itself (a full or failing disk). If the function that was running goes on
+            # A full or failing disk made SQLite roll back by itself. If the function that was running goes on
             # regardless, what it writes must be undone too, not committed statement by statement.
             self._lost = meaning
-            self._sqlite.execute("BEGIN")
+            self.execute("BEGIN")
         return meaning
 
 
@@ -222,7 +223,7 @@ def _patience(path: str) -> Callable[[int], bool]:
 
     def wait(calls: int) -> bool:
         pause.wait(0.01)
-        if calls % 1000 == 999:
+        if calls % 1000 == 999:  # every ten seconds
             logger.warning("%s is kept locked by a program that is not trioflow", path)
         return True
 
@@ -233,8 +234,18 @@ _connections: WeakSet[SqliteConnection] = WeakSet()
 _orphans: list[SqliteConnection] = []
 
 
+def _is_same_file(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return False
+
+
 def _keep_after_fork() -> None:
-    """Closing an inherited connection could wait for a thread that the child does not have; so none is ever freed."""
+    """Closing an inherited connection could wait for a thread that the child does not have: none is ever freed.
+
+    Nor can the child open the same file: SQLite would believe that this process holds the parent's locks.
+    """
     _orphans.extend(_connections)
 
 

@@ -48,7 +48,7 @@ class Tx(Protocol):
         ...
 
     def take_numbers(self, count: int) -> int:
-        """The first of ``count`` (at least 1) fresh, consecutive change numbers; the commit wakes who waits for them."""
+        """The first of ``count`` (at least 1) fresh change numbers in a row. The commit wakes who waits for them."""
         ...
 
 

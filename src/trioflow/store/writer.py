@@ -2,7 +2,8 @@
 
 It waits for the first arrival, takes the home's lock, and runs everything that has arrived by then in one
 transaction; so the more there is to do, the more shares one fsync. All are answered in one hop to the event loop.
-While it waits it runs the periodic functions that are due, and looks for other processes' changes if anyone cares.
+In between it runs the periodic functions that are due, and looks for other processes' changes if anyone waits for
+one. Nothing that a user's code does to the event loop keeps it from that.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from trioflow.store.batch import AnyJudge, Request, run_batch
 from trioflow.store.connection import Connection
 from trioflow.store.feed import Feed
 from trioflow.store.lock import FairLock
-from trioflow.store.periodic import Periodic, Timetable
+from trioflow.store.periodic import Periodic, Timetable, report_failures
 from trioflow.store.store import Durability, Tx
 
 BATCH_LENGTH: Final = 500
@@ -60,7 +61,7 @@ class Writer:
     _guard: Lock = field(factory=Lock)
     """Held to begin a request or to withdraw it, so that never both happen."""
     _timetable: Timetable = field(init=False)
-    _queue: SimpleQueue[Request | Signal] = field(factory=SimpleQueue)
+    _queue: SimpleQueue[Request | Signal] = field(factory=SimpleQueue[Request | Signal])
     _arrived: list[Request] = field(factory=list[Request])
     """Taken from the queue, but not begun yet."""
     _next_look: float = 0.0
@@ -73,13 +74,13 @@ class Writer:
 
     def __attrs_post_init__(self) -> None:
         self._timetable = Timetable(self._now, self._guard)
-        # A daemon, so that a forgotten store holds no process up: what was answered is in the log file already.
+        # A daemon, so that a forgotten store holds no process up. What was answered is in the -wal file by then.
         self._thread = Thread(target=self._work, name="trioflow-store-writer", daemon=True)
         self._thread.start()
 
     # --- on the event loop
 
-    @trio.lowlevel.enable_ki_protection  # an interrupt must not part the request from the task that waits for it
+    @trio.lowlevel.enable_ki_protection  # an interrupt must not part a request from the task that waits for it
     async def ask(self, judge: AnyJudge, item: object, durability: Durability) -> Any:
         """The judge's answer; see `Store.coalesce`."""
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -87,12 +88,25 @@ class Writer:
         request = Request(judge, item, durability, trio.lowlevel.current_task())
         self._queue.put(request)
         await trio.lowlevel.wait_task_rescheduled(self._withdrawal(request))
-        if request.error is not None:
+        if request.error is None:
+            return request.answer
+        try:
             raise request.error
-        return request.answer
+        finally:
+            request.error = None  # or it would be kept alive by its own traceback
+
+    @property
+    def forked(self) -> bool:
+        """This is a forked child's copy: the thread is the parent's."""
+        return self._lock.forked
 
     def check_open(self) -> None:
-        """Raises: StoreClosed, StoreForked: nothing can be asked of this writer."""
+        """Passes while anything can be asked.
+
+        Raises:
+            StoreClosed: it is closed.
+            StoreForked: this is a forked child.
+        """
         if self._lock.forked:
             raise StoreForked
         if self._closing:
@@ -111,17 +125,18 @@ class Writer:
         return await self._feed.wait(after, lambda: self._queue.put(Signal.LOOK))
 
     async def aclose(self) -> None:
-        """Answers everything that waits, ends the thread, frees database and lock. Never raises."""
-        if self._lock.forked:
-            return
-        if not self._closing:
-            self._closing = True
-            self._queue.put(Signal.STOP)
+        """Answers everything that waits, ends the thread, frees database and lock. Never raises.
+
+        If another process keeps the lock for `CLOSE_SECONDS`, who waits is told that the store is closed; the thread
+        ends when it can.
+        """
+        self._closing = True
+        self._queue.put(Signal.STOP)
         with trio.move_on_after(CLOSE_SECONDS, shield=True):
             await self._ended.wait()
         if not self._ended.is_set():
             logger.warning(
-                "closing the store without its last writes: %s holds the lock", self._lock.holder()
+                "the store is closed without its last writes: %s is in the way", self._lock.holder()
             )
             self._turn_away()
 
@@ -142,16 +157,17 @@ class Writer:
     def _turn_away(self) -> None:
         """Tells everyone who was not begun that it is too late."""
         with self._guard:
-            self._take_arrivals()
+            self._take_arrivals(self._queue.qsize())
             late = self._begin_arrived()
         for request in late:
             request.error = StoreClosed()
         self._deliver(late, 0)
+        self._feed.close()
 
     def _over(self) -> None:
         self._closing = True
         self._turn_away()
-        self._feed.close()
+        self._thread.join()
         self._ended.set()
 
     # --- in the writer's thread
@@ -161,7 +177,7 @@ class Writer:
             while not self._stopping:
                 self._turn()
         except BaseException:
-            logger.critical("the store's writer has failed; the store is closed", exc_info=True)
+            logger.critical("the store's writer has failed, and the store is closed", exc_info=True)
         finally:
             self._connection.close()
             self._lock.close()
@@ -173,6 +189,7 @@ class Writer:
             with self._lock:
                 batch = self._begin()
                 newest = self._run(batch)
+            report_failures(batch)
             self._hop(self._deliver, batch, newest)
         self._look_elsewhere()
 
@@ -200,11 +217,11 @@ class Writer:
         """What is run now: it can no longer be withdrawn."""
         with self._guard:
             due = self._timetable.take_due()
-            self._take_arrivals()
+            self._take_arrivals(min(self._queue.qsize(), BATCH_LENGTH))
             return due + self._begin_arrived()
 
-    def _take_arrivals(self) -> None:
-        for _ in range(min(self._queue.qsize(), BATCH_LENGTH)):
+    def _take_arrivals(self, count: int) -> None:
+        for _ in range(count):
             self._sort(self._queue.get_nowait())
 
     def _begin_arrived(self) -> list[Request]:
