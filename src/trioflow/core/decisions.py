@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import UUID
 
 from attrs import field, frozen
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-    from uuid import UUID
-
-    from trioflow.core.runs import FlowRun, Run
-    from trioflow.core.states import State
-    from trioflow.core.verdicts import Verdict
+from trioflow.core.runs import FlowRun, Run, TaskRun
+from trioflow.core.states import State
+from trioflow.core.verdicts import Abort, Reject, Verdict, Wait
+from trioflow.errors import TrioflowBug
 
 
 class Fact(Enum):
@@ -80,6 +79,24 @@ class Proposal:
     draw: float = 0.5
     """A number from [0, 1), drawn at the edge, for whatever a rule wants to randomise."""
 
+    @property
+    def flow_run(self) -> FlowRun:
+        """The run, in a rule that only judges flow runs."""
+        match self.run:
+            case FlowRun() as run:
+                return run
+            case TaskRun(id=id_):
+                raise TrioflowBug(f"a rule for flow runs was asked about task run {id_}")
+
+    @property
+    def task_run(self) -> TaskRun:
+        """The run, in a rule that only judges task runs."""
+        match self.run:
+            case TaskRun() as run:
+                return run
+            case FlowRun(id=id_):
+                raise TrioflowBug(f"a rule for task runs was asked about flow run {id_}")
+
 
 @frozen
 class TakeSlots:
@@ -122,7 +139,7 @@ class Edit:
 
     state: State | None = None
     """The proposed state as the rule wants it; None leaves it."""
-    run: Mapping[str, Any] = field(factory=dict)
+    run: Mapping[str, Any] = field(factory=dict[str, Any])
     """Fields of the run to change."""
     effects: tuple[Effect, ...] = ()
 
@@ -139,22 +156,36 @@ class Decision:
     effects: tuple[Effect, ...] = ()
 
 
+Answer = Reject | Wait | Abort | Edit | None
+"""What a rule may say: an objection, an addition, or nothing. Accepting is not a rule's to do."""
+
 
 @frozen
 class Rule:
-    """A pure function of a proposal, named as a sentence, with the facts that it reads.
+    """A pure function of a proposal, named as a sentence, with the facts that it reads."""
 
-    It answers None (no objection), an `Edit`, or a verdict, which ends the walk.
-    """
-
-    fn: Callable[[Proposal], Verdict | Edit | None]
+    fn: Callable[[Proposal], Answer]
     facts: frozenset[Fact] = frozenset()
 
     @property
     def name(self) -> str:
         """The function's name: the sentence."""
-        return self.fn.__name__
+        return getattr(self.fn, "__name__", repr(self.fn))
 
-    def __call__(self, proposal: Proposal) -> Verdict | Edit | None:
+    @property
+    def promise(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.fn.__doc__ or "").strip().partition("\n")[0]
+
+    def __call__(self, proposal: Proposal) -> Answer:
         """What the rule says of the proposal."""
         return self.fn(proposal)
+
+
+def rule(*facts: Fact) -> Callable[[Callable[[Proposal], Answer]], Rule]:
+    """Make a `Rule` of the function below, which reads these facts."""
+
+    def declare(fn: Callable[[Proposal], Answer]) -> Rule:
+        return Rule(fn, frozenset(facts))
+
+    return declare

@@ -56,13 +56,14 @@ def state_after_reaping(run: FlowRun, now: datetime) -> State | None:
     all others crashed.
     """
     claimable_again = run.deployment_id is not None
+    due = run.state.details.scheduled_time if run.state else None
     match run.state.type if run.state else None:
         case None | StateType.SUSPENDED:
             return None
         case StateType.SCHEDULED if claimable_again:
             return None
         case StateType.PENDING if claimable_again:
-            return Scheduled(run.times.next_scheduled_start or now)
+            return Scheduled(due or now)
         case StateType.CANCELLING:
             return Cancelled(message="Its owner is gone.", cause="lease_expired")
         case type_ if type_.is_final:

@@ -37,7 +37,7 @@ class RunTimes:
     expected_start: datetime | None = None
     """When the run was first due."""
     next_scheduled_start: datetime | None = None
-    """When it is due next; None unless it is SCHEDULED (or PENDING out of it)."""
+    """When it is due next; None unless it is SCHEDULED."""
     started: datetime | None = None
     ended: datetime | None = None
     running: float = 0.0

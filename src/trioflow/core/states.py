@@ -31,6 +31,9 @@ class StateType(StrEnum):
         return self in FINAL_TYPES
 
 
+AWAITING_RETRY = "AwaitingRetry"
+NOT_READY = "NotReady"
+
 FINAL_TYPES = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
 
 
@@ -109,9 +112,9 @@ def Late(at: datetime) -> State:
     return Scheduled(at, name="Late")
 
 
-def AwaitingRetry(at: datetime, *, message: str | None = None) -> State:
-    """Failed, and will be tried again at ``at``."""
-    return Scheduled(at, name="AwaitingRetry", message=message)
+def AwaitingRetry(at: datetime, *, message: str | None = None, data: Any = None) -> State:
+    """Failed, with this message and data, and will be tried again at ``at``."""
+    return _state(StateType.SCHEDULED, AWAITING_RETRY, message, data, scheduled_time=at)
 
 
 def Resuming(at: datetime) -> State:
@@ -126,7 +129,7 @@ def Pending(*, name: str = "Pending", message: str | None = None) -> State:
 
 def NotReady(message: str) -> State:
     """Waits, for good, for something upstream that did not complete."""
-    return Pending(name="NotReady", message=message)
+    return Pending(name=NOT_READY, message=message)
 
 
 def Running(*, name: str = "Running", message: str | None = None) -> State:
@@ -195,3 +198,14 @@ def aggregate(states: Iterable[State]) -> State:
         return Failed(message=f"{unfinished}/{total} states are not final.", data=given)
     failed = sum(not state.is_completed for state in given)
     return Failed(message=f"{failed}/{total} states failed.", data=given)
+
+
+def resumed(state: State | None, now: datetime) -> State | None:
+    """What to propose for a run in ``state`` so that it goes on after its pause; None when it is not paused."""
+    match state.type if state else None:
+        case StateType.PAUSED:
+            return Running()
+        case StateType.SUSPENDED:
+            return Resuming(now)
+        case _:
+            return None
