@@ -102,9 +102,10 @@ class SqliteConnection:
         """See `Tx.execute`."""
         try:
             # apsw is lazy: without the fetch, only the first row of the first statement is run.
-            return self._sqlite.execute(sql, parameters).fetchall()
+            rows: list[Row] = self._sqlite.execute(sql, parameters).fetchall()
         except apsw.Error as error:
             raise self._understood(error) from error
+        return rows
 
     def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """See `Tx.executemany`."""
