@@ -6,9 +6,10 @@ Whoever needs a setting asks `current_settings`; tests and simulations put their
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -29,28 +30,30 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _setting(
-    default: Any, read: Callable[[str], Any], mend: str, holds: Callable[[Any], bool] | None = None
-) -> Any:
-    """A field of `Settings`.
+@frozen
+class _Spelling:
+    """How the environment says a setting."""
 
-    Args:
-        default: its value when the environment says nothing; or a function that gives it.
-        read: its value from a variable's text; raises ValueError.
-        mend: what it may be.
-        holds: whether a value may stand.
-    """
-
-    def check(_: object, attribute: Attribute[Any], value: Any) -> None:
-        if holds is not None and not holds(value):
-            raise _refused(attribute.name, value, mend)
-
-    given: dict[str, Any] = {"factory": default} if callable(default) else {"default": default}
-    return field(**given, validator=check, metadata={"read": read, "mend": mend})
+    read: Callable[[str], Any]
+    """A variable's text to its value; raises ValueError or KeyError."""
+    may_be: str
 
 
-def _refused(name: str, value: object, mend: str) -> InvalidSetting:
-    return InvalidSetting(f"{variable(name)} cannot be {value!r}: give {mend}")
+def _spelt(read: Callable[[str], Any], may_be: str) -> dict[str, _Spelling]:
+    return {"spelling": _Spelling(read, may_be)}
+
+
+def _must(holds: Callable[[Any], bool]) -> Callable[[object, Attribute[Any], Any], None]:
+    def check(_: object, setting: Attribute[Any], value: Any) -> None:
+        if not holds(value):
+            raise _refused(setting, value)
+
+    return check
+
+
+def _refused(setting: Attribute[Any], value: object) -> InvalidSetting:
+    spelling: _Spelling = setting.metadata["spelling"]
+    return InvalidSetting(f"{variable(setting.name)} cannot be {str(value)!r}: give {spelling.may_be}")
 
 
 def _home() -> Path:
@@ -80,18 +83,9 @@ def _level(text: str) -> int:
 
 
 def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError(text)
     return text.rstrip("/")
-
-
-def _is_positive(seconds: float) -> bool:
-    return 0 < seconds < float("inf")
-
-
-def _is_grace(seconds: float) -> bool:
-    return 0 <= seconds <= MOST_GRACE_SECONDS
-
-
-_SWITCH = "true or false"
 
 
 @frozen(kw_only=True)
@@ -102,19 +96,31 @@ class Settings:
         InvalidSetting: a value that cannot be; names the variable, the value, and what it may be.
     """
 
-    home: Path = _setting(_home, _path, "a directory", Path.is_absolute)
-    """Where everything is kept that must outlive a process."""
-    log_level: int = _setting(logging.INFO, _level, "DEBUG, INFO, WARNING, ERROR, CRITICAL or a number")
+    home: Path = field(
+        factory=_home, metadata=_spelt(_path, "a directory"), validator=_must(Path.is_absolute)
+    )
+    """Where everything is kept that must outlive a process. Absolute."""
+    log_level: int = field(
+        default=logging.INFO, metadata=_spelt(_level, "DEBUG, INFO, WARNING, ERROR or a number")
+    )
     """The lowest level of what runs say that is shown and stored."""
-    log_prints: bool = _setting(False, _switch, _SWITCH)
+    log_prints: bool = field(default=False, metadata=_spelt(_switch, "true or false"))
     """Whether ``print`` in a run is a line of its log, where neither its flow nor its task says so."""
-    debug: bool = _setting(False, _switch, _SWITCH)
+    debug: bool = field(default=False, metadata=_spelt(_switch, "true or false"))
     """Whether runs tell more of themselves: calls with their arguments, states in full."""
-    ui_url: str | None = _setting(None, _url, "the address of the user interface")
+    ui_url: str | None = field(default=None, metadata=_spelt(_url, "an http:// or https:// address"))
     """Where the user interface is; without a slash at the end."""
-    grace_seconds: float = _setting(10.0, float, f"seconds from 0 to {MOST_GRACE_SECONDS:g}", _is_grace)
+    grace_seconds: float = field(
+        default=10.0,
+        metadata=_spelt(float, f"seconds from 0 to {MOST_GRACE_SECONDS:g}, so that no lease runs out before"),
+        validator=_must(lambda seconds: 0 <= seconds <= MOST_GRACE_SECONDS),
+    )
     """How long a run that is being cancelled has for its clean-up."""
-    hook_seconds: float = _setting(60.0, float, "seconds above 0", _is_positive)
+    hook_seconds: float = field(
+        default=60.0,
+        metadata=_spelt(float, "seconds above 0"),
+        validator=_must(lambda seconds: 0 < seconds < math.inf),
+    )
     """How long one hook may take."""
 
     @property
@@ -151,9 +157,9 @@ class Settings:
 
 def _read(setting: Attribute[Any], text: str) -> Any:
     try:
-        return setting.metadata["read"](text)
+        return setting.metadata["spelling"].read(text)
     except (ValueError, KeyError) as error:
-        raise _refused(setting.name, text, setting.metadata["mend"]) from error
+        raise _refused(setting, text) from error
 
 
 def _unknown(name: str, known: list[str]) -> str:
@@ -177,7 +183,7 @@ def current_settings() -> Settings:
 
 
 @contextmanager
-def use_settings(settings: Settings) -> Iterator[Settings]:
+def use_settings(settings: Settings) -> Generator[Settings]:
     """Within the block, and in all tasks and threads that Trio starts from it, these are the current settings."""
     before = _used.get()
     _used.set(settings)

@@ -34,7 +34,8 @@ INLINE_BYTES = 32 * 1024
 """The largest serialised value that stands in its row."""
 
 _JSON = JsonSerializer()
-_EXCEPTION = b'{"$exception":'
+_EXCEPTION = '{"$exception":'
+"""How the text of a recorded exception begins; no value is written so, since a lone key with a dollar is a tag."""
 _LONGEST_TEXT = 16 * 1024
 
 
@@ -147,8 +148,8 @@ class Recorder:
         }
         if pickled := self._pickled(error):
             told["pickle"] = pickled
-        data = _EXCEPTION + _JSON.write(told) + b"}"
-        return RecordedResult(serializer=_JSON.name, inline=data.decode(), size=len(data))
+        text = f"{_EXCEPTION}{_JSON.write(told).decode()}}}"
+        return RecordedResult(serializer=_JSON.name, inline=text, size=len(text.encode()))
 
     def _pickled(self, error: BaseException) -> str | None:
         if self.serializer.name != "pickle":
@@ -181,7 +182,7 @@ class Recorder:
         return self._read(recorded, (recorded.inline or "").encode(), of)
 
     async def read(self, recorded: RecordedResult, of: str = "a run") -> Any:
-        """The value that was recorded; for an exception, a `Raised`.
+        """The value that was recorded.
 
         Args:
             recorded: what the store keeps.
@@ -208,18 +209,6 @@ class Recorder:
         except Exception as error:
             raise _unreadable(of, error) from error
 
-    def exception(self, told: dict[str, str], state: State) -> BaseException:
-        if pickled := told.get("pickle"):
-            try:
-                error = self.using("pickle").serializer.read(pickled.encode())
-            except Exception:  # noqa: BLE001 - its class is gone or has changed: the text stands for it
-                error = None
-            if isinstance(error, BaseException):
-                return error
-        outcome = outcome_of(state, f"{told['type']}: {told['message']}")
-        outcome.add_note(told["traceback"])
-        return outcome
-
 
 def _unreadable(of: str, error: Exception) -> UnreadableResult:
     return UnreadableResult(f"the recorded result of {of} cannot be read: {error}")
@@ -239,19 +228,38 @@ def message_of(error: BaseException) -> str:
 async def load(state: State, recorder: Recorder, of: str = "a run") -> State:
     """A state that was read from the store, with live data.
 
+    Args:
+        state: its ``data`` is a recorded result, or None.
+        recorder: one for the home where it was recorded.
+        of: whose state it is, for the error.
+
     Raises:
         UnreadableResult: its result cannot be read.
     """
     match state.data:
-        case RecordedResult(inline=text) as recorded if text and text.encode().startswith(_EXCEPTION):
+        case RecordedResult(inline=str(text)) as recorded if text.startswith(_EXCEPTION):
             await trio.lowlevel.checkpoint()
             told = recorder.read_nowait(evolve(recorded, inline=text[len(_EXCEPTION) : -1]), of)
-            return evolve(state, data=Raised(recorder.exception(told, state), recorded))
+            return evolve(state, data=Raised(_exception(told, state, recorder), recorded))
         case RecordedResult() as recorded:
             return evolve(state, data=Returned(await recorder.read(recorded, of), recorded))
         case _:
             await trio.lowlevel.checkpoint()
             return state
+
+
+def _exception(told: dict[str, str], state: State, recorder: Recorder) -> BaseException:
+    """The exception itself, where it was pickled and still can be made; or what stands for it."""
+    if pickled := told.get("pickle"):
+        try:
+            error = recorder.using("pickle").serializer.read(pickled.encode())
+        except Exception:  # noqa: BLE001 - its class is gone or has changed, or another home signed it
+            error = None
+        if isinstance(error, BaseException):
+            return error
+    outcome = outcome_of(state, f"{told['type']}: {told['message']}")
+    outcome.add_note(told["traceback"])
+    return outcome
 
 
 def result_of(state: State) -> Any:
@@ -292,21 +300,21 @@ def exception_of(state: State) -> BaseException:
             return exception
         case BaseException() as exception:
             return exception
-        case State() as inner if _ended_badly(inner):
-            return exception_of(inner)
-        case list() | tuple() | set() | frozenset() as inner:
-            for one in cast("Iterable[Any]", inner):
-                if isinstance(one, State) and _ended_badly(one):
-                    return exception_of(one)
         case Returned(str(text)) | str(text):
             return outcome_of(state, text)
+        case Returned(inner) | inner:
+            failed = next((one for one in _states(inner) if one.is_final and not one.is_completed), None)
+            return exception_of(failed) if failed else outcome_of(state, state.message)
+
+
+def _states(data: Any) -> tuple[State, ...]:
+    match data:
+        case State():
+            return (data,)
+        case list() | tuple() | set() | frozenset():
+            return tuple(one for one in cast("Iterable[object]", data) if isinstance(one, State))
         case _:
-            pass
-    return outcome_of(state, state.message)
-
-
-def _ended_badly(state: State) -> bool:
-    return state.is_final and not state.is_completed
+            return ()
 
 
 def outcome_of(state: State, message: str | None) -> RunOutcome:

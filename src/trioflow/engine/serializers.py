@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import os
-import secrets  # noqa: TID251 - the key of a signature must not be guessable; the clock's chance is
-import tempfile
 from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +16,8 @@ from typing import Any, Protocol
 import orjson
 from attrs import define, field, frozen
 
-from trioflow.errors import FlowDefinitionError, NotSerializable
+from trioflow.engine import result_files
+from trioflow.errors import FlowDefinitionError, NotSerializable, UnwritableResult
 
 NAMES = ("json", "pickle")
 
@@ -58,10 +56,6 @@ _PLAIN = _ATOMS | _CONTAINERS
 _TEXT = {str}
 _TAG = b'{"$'
 
-_OPTIONS = (
-    orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-)
-
 
 @frozen
 class JsonSerializer:
@@ -73,7 +67,7 @@ class JsonSerializer:
         """The value as JSON text."""
         try:
             if _is_plain(value):
-                return orjson.dumps(value, option=_OPTIONS)
+                return orjson.dumps(value)
         except (TypeError, RecursionError):
             pass  # An integer beyond 64 bits, half a surrogate pair, a list that holds itself: to be looked at closely.
         from trioflow.engine import tagged
@@ -92,7 +86,7 @@ class JsonSerializer:
 
 def _is_plain(value: Any) -> bool:
     """Whether every part of a value is of a type that JSON brings back; judged by types in bulk, at C's speed."""
-    kind = type(value)
+    kind: type[Any] = type(value)
     if kind is list:
         return _are_plain(value)
     if kind is dict:
@@ -127,23 +121,32 @@ class PickleSerializer:
     """Read at most once; made by the first one that writes."""
 
     def write(self, value: Any) -> bytes:
-        """The value as base64 of a signature and a pickle."""
-        import cloudpickle
+        """The value as base64 of a signature and a pickle.
 
+        Raises:
+            NotSerializable: its class does not let itself be pickled.
+            UnwritableResult: there is no key, and none can be made.
+        """
+        import cloudpickle  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+
+        key = self._writing_key()
         try:
-            pickled: bytes = cloudpickle.dumps(value)
+            pickled: bytes = cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType] - it is untyped
         except Exception as error:  # A class decides what its pickling raises.
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
-            raise NotSerializable(f"the result, a {kind}, cannot be pickled: {error!r}. {_MEND}") from error
-        return base64.b64encode(self._sign(pickled, self._own_key()) + pickled)
+            raise NotSerializable(
+                f"the result, a {kind}, cannot be pickled: {error!r}. "
+                "Return something else, or say persist_result=False"
+            ) from error
+        return base64.b64encode(self._sign(pickled, key) + pickled)
 
     def read(self, data: bytes) -> Any:
         """The value of a pickle that this home signed."""
-        import pickle  # noqa: S403 - behind a signature
+        import pickle
 
         raw = base64.b64decode(data, validate=True)
         signature, pickled = raw[:32], raw[32:]
-        if not hmac.compare_digest(signature, self._sign(pickled, self._known_key())):
+        if not hmac.compare_digest(signature, self._sign(pickled, self._reading_key())):
             raise ValueError(f"the pickle is not signed with the key in {self.key_file}")
         return pickle.loads(pickled)  # noqa: S301 - we wrote it: the signature says so
 
@@ -151,37 +154,18 @@ class PickleSerializer:
     def _sign(pickled: bytes, key: bytes) -> bytes:
         return hmac.digest(key, pickled, "sha256")
 
-    def _known_key(self) -> bytes:
+    def _reading_key(self) -> bytes:
         if self._key is None:
-            try:
-                self._key = self.key_file.read_bytes()
-            except OSError as error:
-                raise ValueError(f"the key that pickles are signed with cannot be read: {error}") from error
+            self._key = result_files.read_key(self.key_file)
         return self._key
 
-    def _own_key(self) -> bytes:
+    def _writing_key(self) -> bytes:
         if self._key is None and not self.key_file.exists():
-            _make_key(self.key_file)
-        return self._known_key()
-
-
-_MEND = "Return something else, or say persist_result=False"
-
-
-def _make_key(path: Path) -> None:
-    """Put 32 random bytes at ``path``, whole or not at all; of two processes at once, one wins."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".key-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(32))
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    finally:
-        Path(temporary).unlink()
+            result_files.make_key(self.key_file)
+        try:
+            return self._reading_key()
+        except ValueError as error:
+            raise UnwritableResult(str(error)) from error
 
 
 def serializer_named(name: str, home: Path) -> Serializer:

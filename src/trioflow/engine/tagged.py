@@ -53,7 +53,8 @@ def write(value: Any) -> bytes:
 
 def encode(value: Any) -> Any:
     """The value in JSON's own types."""
-    encoder = _ENCODERS.get(type(value))
+    kind: type[Any] = type(value)
+    encoder = _ENCODERS.get(kind)
     if encoder is None:
         raise _Refused(value)
     return encoder(value)
@@ -65,17 +66,19 @@ def revive(value: Any) -> Any:
     Raises:
         ValueError: a tag that is not known, or does not hold what it should.
     """
-    match value:
-        case list():
-            return [revive(item) for item in value]
-        case dict() if len(value) == 1 and (tag := next(iter(value)))[:1] == "$":
-            if tag not in _REVIVERS:
-                raise ValueError(f"unknown tag {tag!r}")
-            return _REVIVERS[tag](value[tag])
-        case dict():
-            return {key: revive(item) for key, item in value.items()}
-        case _:
-            return value
+    kind: type[Any] = type(value)
+    if kind is list:
+        return [revive(item) for item in value]
+    return _revive_object(value) if kind is dict else value
+
+
+def _revive_object(held: dict[str, Any]) -> Any:
+    tag = next(iter(held), "")
+    if len(held) != 1 or tag[:1] != "$":
+        return {key: revive(item) for key, item in held.items()}
+    if tag not in _REVIVERS:
+        raise ValueError(f"unknown tag {tag!r}")
+    return _REVIVERS[tag](held[tag])
 
 
 # --- numbers and texts
