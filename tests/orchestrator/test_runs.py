@@ -129,13 +129,20 @@ async def test_a_scheduled_run_is_claimed_once(desk: Desk) -> None:
 async def test_a_dead_owner_of_this_host_is_known_at_once(desk: Desk) -> None:
     run = await desk.start(DEAD)
     task = await desk.begin(run)
-    answer = await desk.propose(run.id, Scheduled(clock.now()), rerun=True)
-    assert isinstance(answer.verdict, Accept)
-    assert await desk.names(run.id) == ["Pending", "Running", "Crashed", "Scheduled"]
-    assert await desk.names(task.run.id) == ["Pending", "Running", "Crashed"]
-    claimed = await desk.claim(run.id)
+    claimed = await desk.claim(run.id, rerun=True)
     assert isinstance(claimed.verdict, Accept)
     assert claimed.run.epoch > run.epoch
+    assert await desk.names(run.id) == ["Pending", "Running", "Crashed", "Scheduled", "Pending"]
+    assert await desk.names(task.run.id) == ["Pending", "Running", "Crashed"]
+
+
+async def test_a_run_that_is_over_is_claimed_only_as_a_declared_rerun(desk: Desk) -> None:
+    run = await desk.start()
+    over = (await desk.propose(run.id, Completed(), epoch=run.epoch)).run
+    refused = await desk.claim(run.id)
+    assert not isinstance(refused.verdict, Accept)
+    assert refused.run == over
+    assert isinstance((await desk.claim(run.id, rerun=True)).verdict, Accept)
 
 
 @pytest.mark.promise("P12")
@@ -143,8 +150,7 @@ async def test_a_rerun_takes_up_what_is_recorded_and_runs_the_rest(desk: Desk) -
     run = await desk.start(DEAD)
     recorded = await desk.end(await desk.begin(run, 0), epoch=run.epoch)
     orphan = await desk.begin(run, 1)
-    await desk.propose(run.id, Scheduled(clock.now()), rerun=True)
-    claimed = (await desk.claim(run.id)).run
+    claimed = (await desk.claim(run.id, rerun=True)).run
     second = (await desk.propose(run.id, Running(), epoch=claimed.epoch)).run
     assert second.attempt == 2
     assert isinstance((await desk.begin(second, 0)).verdict, Reject)

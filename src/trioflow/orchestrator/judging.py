@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from trioflow import processes
+from trioflow import clock, processes
 from trioflow.core.decisions import Proposal
 from trioflow.core.leases import Lease, lease_end
 from trioflow.core.runs import FlowRun, TaskRun
-from trioflow.core.states import Pending
+from trioflow.core.states import Pending, Scheduled
 from trioflow.core.verdicts import Abort, Accept
 from trioflow.errors import RunNotFound
 from trioflow.orchestrator.reaping import reap
@@ -105,6 +105,8 @@ def claim_flow_run(tx: Tx, desk: Desk, request: ClaimFlowRun) -> FlowRunAnswer:
     if lease is not None and request.transition_id not in desk.answered:
         reason = f"Run is owned by process {lease.owner.pid} until {lease.expires:%H:%M:%S} UTC."
         return FlowRunAnswer(Abort(reason, run.state), run)
+    if request.rerun and run.state is not None and run.state.is_final:
+        run = _schedule_again(desk, run)
     verdict = desk.judge(
         Proposal(
             run=run,
@@ -189,6 +191,20 @@ def rename_run(desk: Desk, request: RenameRun) -> Done:
         raise RunNotFound(f"there is no run {request.run_id}")
     desk.put(evolve(run, name=request.name))
     return Done()
+
+
+def _schedule_again(desk: Desk, run: FlowRun) -> FlowRun:
+    desk.judge(
+        Proposal(
+            run=run,
+            state=Scheduled(desk.now),
+            now=desk.now,
+            transition_id=clock.new_id(),
+            rerun=True,
+            new_owner=True,
+        )
+    )
+    return desk.flow_runs[run.id]
 
 
 def _new_task_run(desk: Desk, request: BeginTaskRun) -> TaskRun:

@@ -31,7 +31,7 @@ class CreateFlowRun:
     name: str
     state: State
     transition_id: UUID
-    parameters: Mapping[str, Any] = field(factory=dict)
+    parameters: Mapping[str, Any] = field(factory=dict[str, Any])
     tags: frozenset[str] = frozenset()
     retry: RetryPolicy = NO_RETRIES
     entrypoint: str | None = None
@@ -46,11 +46,15 @@ class CreateFlowRun:
 
 @frozen(kw_only=True)
 class ClaimFlowRun:
-    """Make ``owner`` the one that runs this SCHEDULED run: PENDING, a new epoch and a lease, or a refusal."""
+    """Make ``owner`` the one that runs this SCHEDULED run: PENDING, a new epoch and a lease, or a refusal.
+
+    With ``rerun`` it may be over already: it is scheduled for its next attempt in the same transaction.
+    """
 
     run_id: UUID
     owner: Owner
     transition_id: UUID
+    rerun: bool = False
 
 
 @frozen(kw_only=True)
@@ -86,7 +90,7 @@ class BeginTaskRun:
     root_id: UUID | None = None
     retry: RetryPolicy = NO_RETRIES
     tags: frozenset[str] = frozenset()
-    inputs: Mapping[str, Any] = field(factory=dict)
+    inputs: Mapping[str, Any] = field(factory=dict[str, Any])
     epoch: int | None = None
     owner: Owner | None = None
 

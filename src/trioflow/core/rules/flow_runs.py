@@ -41,8 +41,8 @@ def rerun_only_when_declared(proposal: Proposal) -> Answer:
 
 @rule()
 def rerun_only_what_can_be_loaded(proposal: Proposal) -> Answer:
-    """A rerun needs a deployment or an entrypoint: something that another process can load the flow by."""
-    if proposal.flow_run.deployment_id or proposal.flow_run.entrypoint:
+    """A rerun needs something that another process can load the flow by; whoever claims it at once has the flow."""
+    if proposal.new_owner or proposal.flow_run.deployment_id or proposal.flow_run.entrypoint:
         return None
     return Abort("Cannot reschedule a run without an associated deployment.", proposal.run.state)
 
