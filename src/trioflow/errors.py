@@ -38,6 +38,10 @@ class InvalidRunName(TrioflowError, TypeError):
     """What should name a run gives no name."""
 
 
+class FlowDefinitionTypeError(FlowDefinitionError, TypeError):
+    """An option of this flow or task is of a type that it cannot have."""
+
+
 class InvalidSetting(TrioflowError, ValueError):
     """A setting has a value that it cannot have."""
 

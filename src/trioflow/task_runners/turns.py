@@ -25,7 +25,7 @@ class Turns:
     """``free`` turns to give now. While any call is in ``line``, none is free."""
 
     free: int
-    line: deque[Turn] = field(factory=deque)
+    line: deque[Turn] = field(factory=lambda: deque[Turn]())
 
     def ask(self) -> Turn:
         """A place in the line, taken at once; `Turn.wait` waits for its turn."""
