@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,6 +51,9 @@ class Serializer(Protocol):
 
 # --- json
 
+kind_of: Callable[[Any], type[Any]] = type
+"""The type itself: a proxy's ``__class__`` may say something else."""
+
 _ATOMS = frozenset({type(None), bool, int, float, str})
 _CONTAINERS = frozenset({list, dict})
 _PLAIN = _ATOMS | _CONTAINERS
@@ -86,7 +90,7 @@ class JsonSerializer:
 
 def _is_plain(value: Any) -> bool:
     """Whether every part of a value is of a type that JSON brings back; judged by types in bulk, at C's speed."""
-    kind: type[Any] = type(value)
+    kind = kind_of(value)
     if kind is list:
         return _are_plain(value)
     if kind is dict:

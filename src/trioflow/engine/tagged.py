@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from trioflow.engine.serializers import kind_of
 from trioflow.errors import NotSerializable
 
 _MEND = 'Return something else, or choose result_serializer="pickle" or persist_result=False'
@@ -53,7 +54,7 @@ def write(value: Any) -> bytes:
 
 def encode(value: Any) -> Any:
     """The value in JSON's own types."""
-    kind: type[Any] = type(value)
+    kind = kind_of(value)
     encoder = _ENCODERS.get(kind)
     if encoder is None:
         raise _Refused(value)
@@ -66,7 +67,7 @@ def revive(value: Any) -> Any:
     Raises:
         ValueError: a tag that is not known, or does not hold what it should.
     """
-    kind: type[Any] = type(value)
+    kind = kind_of(value)
     if kind is list:
         return [revive(item) for item in value]
     return _revive_object(value) if kind is dict else value
