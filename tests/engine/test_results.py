@@ -95,7 +95,7 @@ async def test_a_file_is_synced_before_it_gets_its_name_and_its_directory_after(
     fsync = os.fsync
 
     def told(handle):
-        synced = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        synced = Path(f"/proc/self/fd/{handle}").readlink()
         seen.append((synced.is_dir(), len([name for name in files(recorder) if len(name) == 64])))
         fsync(handle)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import trio
 
@@ -59,21 +59,28 @@ def _told(error: BaseException) -> str:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The one exception that a group is about; a group that is about several stays one.
+    """The one exception that a group is about; a group that is about several stays as it is.
 
     Cancellations in a group are echoes of whatever else is in it; a signal or an exit outweighs errors.
     """
     leaves = list(_leaves(error))
-    for kinds in ((KeyboardInterrupt, SystemExit), (Exception,), (BaseException,)):
-        found = [leaf for leaf in leaves if isinstance(leaf, kinds) and not isinstance(leaf, trio.Cancelled)]
-        if found:
-            return found[0] if len(found) == 1 or kinds[0] is KeyboardInterrupt else error
-    return leaves[0]
+    for loudest in leaves:
+        if isinstance(loudest, KeyboardInterrupt | SystemExit):
+            return loudest
+    told = [leaf for leaf in leaves if not isinstance(leaf, trio.Cancelled)]
+    match told:
+        case []:
+            return leaves[0]
+        case [only]:
+            return only
+        case _:
+            return error
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if not isinstance(error, BaseExceptionGroup):
-        yield error
-        return
-    for inner in error.exceptions:
-        yield from _leaves(inner)
+    match error:
+        case BaseExceptionGroup(exceptions=inner):
+            for one in cast("Iterable[BaseException]", inner):
+                yield from _leaves(one)
+        case _:
+            yield error

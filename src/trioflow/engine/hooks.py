@@ -58,32 +58,48 @@ async def run_hooks(
     for hook in hooks:
         name = hook_name(hook)
         logger.info("Running hook %r in response to entering state %r", name, subject["state"].name)
-        try:
-            with trio.fail_after(seconds):
-                await _call(hook, subject)
-        except trio.TooSlowError:
-            logger.error("Hook %r did not finish within %g seconds", name, seconds)  # noqa: TRY400 - no traceback
-        except (Exception, SystemExit):
-            logger.exception("An error was encountered while running hook %r", name)
-        else:
-            logger.info("Hook %r finished running successfully", name)
+        with trio.move_on_after(seconds) as deadline:
+            await _run(hook, name, subject, logger)
+        if deadline.cancelled_caught:
+            logger.error("Hook %r did not finish within %g seconds", name, seconds)
+
+
+async def _run(hook: Hook, name: str, subject: Mapping[str, Any], logger: RunLogger) -> None:
+    try:
+        await _call(hook, subject)
+    except (Exception, SystemExit):
+        logger.exception("An error was encountered while running hook %r", name)
+    else:
+        logger.info("Hook %r finished running successfully", name)
 
 
 async def _call(hook: Hook, subject: Mapping[str, Any]) -> None:
     if _is_async(hook):
-        answer = hook(**subject)
-    else:
-        answer = await trio.to_thread.run_sync(functools.partial(hook, **subject), abandon_on_cancel=True)
+        await hook(**subject)
+        return
+    (answer,) = await trio.to_thread.run_sync(_call_blocking, hook, subject, abandon_on_cancel=True)
     if isinstance(answer, Awaitable):
         await answer
 
 
+def _call_blocking(hook: Hook, subject: Mapping[str, Any]) -> tuple[object]:
+    # In a tuple, since Trio takes a coroutine that comes out of a thread for a mistake.
+    return (hook(**subject),)
+
+
 def _is_async(hook: Hook) -> bool:
-    return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None))
+    inner = _innermost(hook)
+    # An object with an async `__call__` is async too.
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
 
 
 def hook_name(hook: Hook) -> str:
     """What a hook is called in the log: a partial as the function that it wraps, an object as its class."""
+    inner = _innermost(hook)
+    return getattr(inner, "__name__", type(inner).__name__)
+
+
+def _innermost(hook: Hook) -> Hook:
     while isinstance(hook, functools.partial):
         hook = hook.func
-    return getattr(hook, "__name__", type(hook).__name__)
+    return hook

@@ -33,7 +33,7 @@ def run_name(template: NameTemplate, parameters: Mapping[str, Any]) -> str:
 def _filled(template: str, parameters: Mapping[str, Any]) -> str:
     try:
         return template.format(**parameters)
-    except (AttributeError, LookupError, ValueError) as error:
+    except Exception as error:  # A parameter's own formatting may raise whatever it likes.
         known = ", ".join(parameters) or "none"
         raise FlowDefinitionError(
             f"the run name {template!r} cannot be filled in ({error!r}); the parameters are: {known}"
