@@ -55,10 +55,10 @@ def _write_runs(tx: Tx, desk: Desk) -> None:
         is_stored = run_id in desk.stored
         flow_run = desk.flow_runs.get(run_id)
         if flow_run is not None:
-            row = rows.flow_run_row(flow_run)
+            row = desk.decoded.flow_run_row(flow_run)
             old_flow_runs.append(_flow_run_changes(row)) if is_stored else new_flow_runs.append(row)
         else:
-            row = rows.task_run_row(desk.task_runs[run_id])
+            row = desk.decoded.task_run_row(desk.task_runs[run_id])
             old_task_runs.append(_task_run_changes(row)) if is_stored else new_task_runs.append(row)
     for statement, changed in (
         (_INSERT_FLOW_RUN, new_flow_runs),

@@ -28,6 +28,7 @@ from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.core.tables import decide
 from trioflow.core.verdicts import Reject
 from trioflow.errors import RunNotFound
+from trioflow.orchestrator.decoded import Decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +64,7 @@ class Desk:
     now: datetime
     flow_table: Table
     task_table: Table
+    decoded: Decoded = field(factory=Decoded)
 
     flows: dict[str, UUID] = field(factory=dict)
     new_flows: dict[str, UUID] = field(factory=dict)

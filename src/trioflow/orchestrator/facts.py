@@ -134,7 +134,7 @@ def _by_id(tx: Tx, ids: Iterable[UUID]) -> Iterable[rows.Row]:
 
 def _put_flow_runs(desk: Desk, found: Iterable[rows.Row]) -> None:
     for row in found:
-        run = rows.flow_run_from(row)
+        run = desk.decoded.flow_run(row)
         if run.id not in desk.flow_runs:
             desk.flow_runs[run.id] = run
             desk.stored.add(run.id)
@@ -142,7 +142,7 @@ def _put_flow_runs(desk: Desk, found: Iterable[rows.Row]) -> None:
 
 def _put_task_runs(desk: Desk, found: Iterable[rows.Row]) -> None:
     for row in found:
-        run = rows.task_run_from(row)
+        run = desk.decoded.task_run(row)
         if run.id not in desk.task_runs:
             desk.task_runs[run.id] = run
             desk.calls[run.flow_run_id, run.task_key, run.dynamic_key] = run.id
@@ -151,7 +151,7 @@ def _put_task_runs(desk: Desk, found: Iterable[rows.Row]) -> None:
 
 def _put_leases(desk: Desk, found: Iterable[rows.Row]) -> None:
     for row in found:
-        lease = rows.lease_from(row)
+        lease = desk.decoded.lease(row)
         desk.leases[lease.run_id] = lease
 
 

@@ -24,6 +24,7 @@ from trioflow.core.tables import FLOW_RUNS, TASK_RUNS
 from trioflow.errors import RunNotFound, StoreError
 from trioflow.orchestrator import apply, facts, handlers
 from trioflow.orchestrator.changes import ChangeHub
+from trioflow.orchestrator.decoded import Decoded
 from trioflow.orchestrator.desk import Desk
 from trioflow.orchestrator.judging import answer
 from trioflow.orchestrator.reaping import reap
@@ -57,6 +58,7 @@ class Orchestrator:
     flow_table: Table = FLOW_RUNS
     task_table: Table = TASK_RUNS
     changes: ChangeHub = field(init=False)
+    _decoded: Decoded = field(factory=Decoded, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.changes = ChangeHub(self.store)
@@ -99,7 +101,7 @@ class Orchestrator:
         return replies
 
     def _desk(self) -> Desk:
-        return Desk(now=clock.now(), flow_table=self.flow_table, task_table=self.task_table)
+        return Desk(clock.now(), self.flow_table, self.task_table, self._decoded)
 
     def _write(self, tx: Tx, desk: Desk) -> None:
         self.changes.note(apply.write(tx, desk))
