@@ -48,6 +48,7 @@ class MemoryStore(Store):
 
     async def wait_for_change(self, after: int) -> int:
         """See `Store.wait_for_change`."""
+        self._check_open()
         return await self._feed.wait(after)
 
     def last_change(self) -> int:
@@ -58,6 +59,7 @@ class MemoryStore(Store):
         self, seconds: float, fn: Callable[[Tx], object], *, durability: Durability = Durability.RELAXED
     ) -> Periodic:
         """See `Store.every`. Here it is run before the next transaction once its time has come."""
+        self._check_open()
         return self._timetable.add(seconds, fn, durability)
 
     async def aclose(self) -> None:
@@ -70,6 +72,9 @@ class MemoryStore(Store):
 
     async def _checkpoint(self) -> None:
         await trio.lowlevel.checkpoint()
+        self._check_open()
+
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed
 

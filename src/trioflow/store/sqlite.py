@@ -7,6 +7,7 @@ as it is.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -105,8 +106,10 @@ class _Place:
 
     def _check_untouched(self) -> None:
         """Refuses what `_check` refuses before anything was written; what is not there yet is fine."""
+        if Path(self.path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
         if Path(self.path).exists() and Path(self.path).stat().st_size:
-            with closing(SqliteConnection.to(self.path, vfs=self.vfs, read_only=True)) as connection:
+            with closing(SqliteConnection.only_looking(self.path, vfs=self.vfs)) as connection:
                 _check(connection, self.path, self.migrations)
 
     def _connect_writer(self) -> SqliteConnection:

@@ -29,7 +29,6 @@ from trioflow.errors import (
 from trioflow.store.batch import Transaction, newest_number
 from trioflow.store.store import Durability, R, Row, Tx
 
-_READ_WRITE: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _CACHED_STATEMENTS: Final = 256
 _WAL_BYTES_KEPT: Final = 64 * 2**20
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -75,26 +74,26 @@ class SqliteConnection:
     _data_version: int = field(default=-1, init=False)
 
     @classmethod
-    def to(cls, path: str, *, vfs: str | None = None, read_only: bool = False) -> SqliteConnection:
+    def to(cls, path: str, *, vfs: str | None = None) -> SqliteConnection:
         """A new connection to the database in that file, or in memory.
 
         Raises:
             StoreForked: this process inherited a connection to that file.
             StoreError: it cannot be opened.
         """
-        if any(_is_same_file(orphan.path, path) for orphan in _orphans):
-            raise StoreForked
-        flags = apsw.SQLITE_OPEN_READONLY if read_only else _READ_WRITE
-        try:
-            sqlite = apsw.Connection(path, flags, vfs, _CACHED_STATEMENTS)
-        except apsw.Error as error:
-            raise _meaning(path, error) from error
-        sqlite.set_busy_handler(_patience(path))
-        sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
-        sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
-        connection = cls(path, sqlite)
+        connection = cls(path, _connect(path, path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs))
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
+        _connections.add(connection)
+        return connection
+
+    @classmethod
+    def only_looking(cls, path: str, *, vfs: str | None = None) -> SqliteConnection:
+        """A new connection that leaves the file as it is, and makes none beside it; raises as `to` does."""
+        # Without a log there is nobody who writes, and SQLite may be told not to make one to look for itself.
+        lonely = not Path(f"{path}-wal").exists()
+        name = f"{Path(path).absolute().as_uri()}?immutable={lonely:d}"
+        connection = cls(path, _connect(path, name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs))
         _connections.add(connection)
         return connection
 
@@ -207,6 +206,20 @@ class SqliteConnection:
             self._lost = meaning
             self.execute("BEGIN")
         return meaning
+
+
+def _connect(path: str, name: str, flags: int, vfs: str | None) -> apsw.Connection:
+    if any(_is_same_file(orphan.path, path) for orphan in _orphans):
+        raise StoreForked
+    try:
+        sqlite = apsw.Connection(name, flags, vfs, _CACHED_STATEMENTS)
+    except apsw.Error as error:
+        raise _meaning(path, error) from error
+    sqlite.set_busy_handler(_patience(path))
+    # A name in double quotes that is no column is a mistake, not a text.
+    sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
+    sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+    return sqlite
 
 
 def _meaning(path: str, error: apsw.Error, system_errno: int = 0) -> StoreError:

@@ -217,7 +217,7 @@ class Writer:
         """What is run now: it can no longer be withdrawn."""
         with self._guard:
             due = self._timetable.take_due()
-            self._take_arrivals(min(self._queue.qsize(), BATCH_LENGTH))
+            self._take_arrivals(min(self._queue.qsize(), BATCH_LENGTH - len(self._arrived)))
             return due + self._begin_arrived()
 
     def _take_arrivals(self, count: int) -> None:
