@@ -63,11 +63,8 @@ def test_every_setting_is_the_variable_of_its_name():
 def test_what_is_kept_is_kept_in_the_home():
     settings = Settings(home=Path("/somewhere"))
 
-    assert (settings.database, settings.results) == (
-        Path("/somewhere/trioflow.db"),
-        Path("/somewhere/results"),
-    )
-    assert evolve(settings, home=Path("/else")).database == Path("/else/trioflow.db")
+    assert settings.database_path == Path("/somewhere/trioflow.db")
+    assert evolve(settings, home=Path("/else")).database_path == Path("/else/trioflow.db")
 
 
 def test_a_home_may_be_relative_or_the_users(monkeypatch):

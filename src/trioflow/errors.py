@@ -34,10 +34,6 @@ class InvalidFilter(TrioflowError, ValueError):
     """A filter asks for something that cannot be."""
 
 
-class InvalidRunName(TrioflowError, TypeError):
-    """What should name a run gives no name."""
-
-
 class FlowDefinitionTypeError(FlowDefinitionError, TypeError):
     """An option of this flow or task is of a type that it cannot have."""
 

@@ -124,14 +124,9 @@ class Settings:
     """How long one hook may take."""
 
     @property
-    def database(self) -> Path:
+    def database_path(self) -> Path:
         """The file of the embedded store."""
         return self.home / "trioflow.db"
-
-    @property
-    def results(self) -> Path:
-        """The directory of results that are too large for a row."""
-        return self.home / "results"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trioflow import clock
 from trioflow.engine.naming import drawn_name, run_name
-from trioflow.errors import FlowDefinitionError, InvalidRunName
+from trioflow.errors import FlowDefinitionError, FlowDefinitionTypeError
 
 
 @pytest.mark.behaviour("NM-01")
@@ -41,7 +41,7 @@ def test_a_callable_that_gives_no_string_is_a_type_error():
 @pytest.mark.behaviour("NM-02")
 def test_neither_string_nor_callable_is_a_type_error():
     with pytest.raises(
-        InvalidRunName, match=r"Expected string or callable for a run's name; got int instead\."
+        FlowDefinitionTypeError, match=r"Expected string or callable for a run's name; got int instead\."
     ):
         run_name(5, {})
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trioflow import clock
-from trioflow.errors import FlowDefinitionError, InvalidRunName
+from trioflow.errors import FlowDefinitionError, FlowDefinitionTypeError
 
 NameTemplate = str | Callable[[], str]
 """``"import-{day}"`` over the parameters, or a function without parameters that gives the whole name."""
@@ -16,7 +16,7 @@ def run_name(template: NameTemplate, parameters: Mapping[str, Any]) -> str:
     """The name that a run is given.
 
     Raises:
-        InvalidRunName: a callable that gives no string, or a template of another type.
+        FlowDefinitionTypeError: a callable that gives no string, or a template of another type.
         FlowDefinitionError: the template speaks of something that is no parameter.
     """
     match template:
@@ -25,7 +25,7 @@ def run_name(template: NameTemplate, parameters: Mapping[str, Any]) -> str:
         case Callable():
             return _called(template)
         case _:
-            raise InvalidRunName(
+            raise FlowDefinitionTypeError(
                 f"Expected string or callable for a run's name; got {type(template).__name__} instead."
             )
 
@@ -43,7 +43,7 @@ def _filled(template: str, parameters: Mapping[str, Any]) -> str:
 def _called(template: Callable[[], Any]) -> str:
     name = template()
     if not isinstance(name, str):
-        raise InvalidRunName(
+        raise FlowDefinitionTypeError(
             f"Callable {template!r} returned type {type(name).__name__} but a string is required."
         )
     return name
