@@ -30,6 +30,9 @@ FOR_EDITS = frozenset({"infrastructure_pid", "inputs", "name", "parameters", "re
 
 PAUSES = frozenset({StateType.PAUSED, StateType.SUSPENDED})
 
+HOLD_SLOTS = frozenset({StateType.RUNNING, StateType.CANCELLING})
+"""The types in which a task's code may be at work."""
+
 
 def write_down(
     proposal: Proposal, state: State, *, chosen: str | None = None, effects: tuple[Effect, ...] = ()
@@ -82,10 +85,9 @@ def _pauses(run: FlowRun, state: State, *, retried: bool) -> tuple[frozenset[str
             return run.pause_keys | {key}, run.resuming
         case StateType.SCHEDULED if run.state and run.state.type in PAUSES:
             return run.pause_keys, True
-        case StateType.RUNNING:
-            return run.pause_keys, False
-        case _:
-            return run.pause_keys, run.resuming
+        case type_:
+            there = type_ is StateType.RUNNING or type_.is_final
+            return run.pause_keys, run.resuming and not there
 
 
 def _task_run(run: TaskRun, state: State, *, retried: bool, parent: FlowRun | None) -> TaskRun:
@@ -147,7 +149,7 @@ def _effects(run: Run, state: State, *, remember: bool) -> Iterator[Effect]:
     """What else the step brings about: nothing here is a choice."""
     if isinstance(run, FlowRun) and run.parent_task_run_id:
         yield MirrorToParent(run.parent_task_run_id)
-    if isinstance(run, TaskRun) and run.tags and state.type is not StateType.RUNNING:
+    if isinstance(run, TaskRun) and run.tags and state.type not in HOLD_SLOTS:
         yield ReleaseSlots()
     key = state.details.cache_key
     if isinstance(run, TaskRun) and remember and key and state.is_completed and state.data is not None:

@@ -13,13 +13,14 @@ ADJECTIVES = (
     "daring deft dusky eager early fair fearless fleet fluent frank gentle gilded glad golden grand green "
     "hardy hazel honest humble ivory jolly keen kind lively loyal lucid mellow merry mighty nimble noble "
     "olive patient placid plucky proud quick quiet rapid robust rustic sage silver steady sunny tidy witty"
-).split()
+)
 ANIMALS = (
     "badger bear beaver bison bobcat buzzard camel caribou condor cougar coyote crane cricket curlew dingo "
     "dolphin dove eagle egret elk falcon ferret finch fox gecko gibbon gopher grouse hare hawk heron "
     "ibex jackal jay kestrel kiwi lark lemur lion llama lynx magpie marmot marten mole moose newt ocelot "
     "orca otter owl panda petrel puffin quail raven robin seal shrew stoat swift tapir walrus wren"
-).split()
+)
+FIRST, SECOND = ADJECTIVES.split(), ANIMALS.split()
 
 
 def task_key(fn: Callable[..., Any]) -> str:
@@ -52,8 +53,8 @@ def run_name(draw: int) -> str:
     Args:
         draw: any integer; there are 4,096 names.
     """
-    rest, animal = divmod(draw, len(ANIMALS))
-    return f"{ADJECTIVES[rest % len(ADJECTIVES)]}-{ANIMALS[animal]}"
+    rest, second = divmod(draw, len(SECOND))
+    return f"{FIRST[rest % len(FIRST)]}-{SECOND[second]}"
 
 
 def task_run_name(task_name: str, dynamic_key: str) -> str:

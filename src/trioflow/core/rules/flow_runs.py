@@ -6,7 +6,7 @@ from trioflow.core.decisions import Answer, Edit, Proposal, rule
 from trioflow.core.retries import retries_left
 from trioflow.core.rules.shared import await_retry, refuse
 from trioflow.core.runs import FlowRun
-from trioflow.core.states import Cancelled, Failed
+from trioflow.core.states import Cancelled, Failed, StateType
 from trioflow.core.verdicts import Abort, Reject
 
 # --- scheduling
@@ -109,9 +109,10 @@ def cancel_at_once_what_nobody_owns(proposal: Proposal) -> Answer:
 
 
 def _has_infrastructure(run: FlowRun) -> bool:
-    """Whether a process was started for it by a client that knows no leases, and may still be there."""
-    left_its_process = run.state is None or run.state.name in {"Resuming", "Suspended"}
-    return run.infrastructure_pid is not None and not left_its_process
+    """Whether a client that knows no leases started a process for it, and the run has not left that one since."""
+    if run.state is None or run.state.type is StateType.SUSPENDED or run.state.name == "Resuming":
+        return False
+    return run.infrastructure_pid is not None
 
 
 # --- retrying
