@@ -1,0 +1,51 @@
+"""The end of a followed run: its last line on stderr, its result on stdout, the exit code of the command."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from trioflow.cli.following import Outcome
+from trioflow.cli.render import put, result_text, short_id, spoken_duration, tell
+from trioflow.engine.results import Raised, Returned
+from trioflow.errors import NotSerializable
+from trioflow.settings import Settings, current_settings
+
+
+def conclude(outcome: Outcome, *, quiet: bool) -> int:
+    """Tell how the run ended; the exit code.
+
+    It is 0 for COMPLETED only, 130 after Ctrl-C, 143 after SIGTERM, and 1 for every other end.
+    """
+    state = outcome.state
+    if not quiet or not state.is_completed:
+        tell(_last_line(outcome))
+    match state.data:
+        case Returned(value) if state.is_completed and value is not None:
+            put(result_text(value))
+        case Raised(NotSerializable() as error):
+            tell(f"error: {error}")
+        case _:
+            pass
+    if state.is_completed:
+        return 0
+    return 1 if outcome.signal is None else 128 + outcome.signal
+
+
+def _last_line(outcome: Outcome) -> str:
+    run = outcome.run
+    why = f": {outcome.state.message}" if outcome.state.message and not outcome.state.is_completed else ""
+    parts = [
+        f"{outcome.state.name} after {spoken_duration(outcome.seconds)}{why}",
+        outcome.progress.told() if outcome.progress.total else "",
+        f"trioflow{_home_option()} flow-run inspect {short_id(run.id)}",
+    ]
+    return "\n".join(filter(None, parts))
+
+
+def _home_option() -> str:
+    """What must be said so that the next command finds the same home."""
+    home = current_settings().home
+    if home == Settings.from_environment(os.environ).home:
+        return ""
+    return f" --home {shlex.quote(str(home))}"

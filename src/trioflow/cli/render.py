@@ -1,0 +1,165 @@
+"""How values read on the screen: ids, durations, instants, states, results, tables. Pure, but for printing."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+from uuid import UUID
+
+import orjson
+
+from trioflow.core.runs import RunTimes
+from trioflow.core.states import State, StateType
+from trioflow.wire.requests import LogRecord
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+Cell: TypeAlias = "str | Text"
+"""What stands in a table."""
+
+_SHORT = 8
+_NO_LIMIT = 10_000
+
+_STYLES = {
+    StateType.SCHEDULED: "yellow",
+    StateType.PENDING: "bright_black",
+    StateType.RUNNING: "blue",
+    StateType.PAUSED: "yellow",
+    StateType.SUSPENDED: "yellow",
+    StateType.CANCELLING: "magenta",
+    StateType.COMPLETED: "green",
+    StateType.FAILED: "red",
+    StateType.CRASHED: "red",
+    StateType.CANCELLED: "magenta",
+}
+
+
+# --- values
+
+
+def short_id(id: UUID) -> str:
+    """The last eight digits: they are drawn by chance, while runs of one minute share the first ones."""
+    return id.hex[-_SHORT:]
+
+
+def spoken_duration(seconds: float) -> str:
+    """``0.34 s``, ``12.3 s``, ``3 min 05 s``, ``2 h 04 min``: what a person wants to know of it."""
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def spoken_age(age: timedelta) -> str:
+    """``now``, ``12 s ago``, ``5 min ago``, ``3 h ago``, ``2 days ago``; or ``in 5 min``."""
+    seconds = round(age.total_seconds())
+    size = abs(seconds)
+    if size < 2:
+        return "now"
+    if size < 60:
+        spoken = f"{size} s"
+    elif size < 60 * 60:
+        spoken = f"{size // 60} min"
+    elif size < 48 * 60 * 60:
+        spoken = f"{size // 3600} h"
+    else:
+        spoken = f"{size // 86400} days"
+    return f"in {spoken}" if seconds < 0 else f"{spoken} ago"
+
+
+def spoken_times(times: RunTimes, now: datetime) -> tuple[str, str]:
+    """When it started, and how long it took, or has taken."""
+    if times.started is None:
+        due = times.next_scheduled_start
+        return (spoken_age(now - due) if due else "", "")
+    lasted = (times.ended or now) - times.started
+    return spoken_age(now - times.started), spoken_duration(lasted.total_seconds())
+
+
+def wall_time(at: datetime | None) -> str:
+    """``14:03:21.123``, where the reader is."""
+    return at.astimezone().strftime("%H:%M:%S.%f")[:-3] if at else ""
+
+
+def state_style(type_: StateType | None) -> str:
+    """The colour of a state."""
+    return _STYLES[type_] if type_ else ""
+
+
+def state_name(state: State | None) -> str:
+    """What a state is called; a run that nobody has judged yet is in none."""
+    return state.name if state else "None"
+
+
+def log_line(record: LogRecord) -> str:
+    """``14:03:21.123 | INFO    | what was said``."""
+    return f"{wall_time(record.at)} | {logging.getLevelName(record.level):<8}| {record.message}"
+
+
+def as_json(value: Any) -> str:
+    """Indented JSON of dicts, lists and plain values.
+
+    Raises:
+        TypeError: it is not made of such.
+    """
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+
+
+def result_text(value: Any) -> str:
+    """A result as JSON where it can be said so, else as Python writes it."""
+    try:
+        return as_json(value)
+    except TypeError:
+        return repr(value)
+
+
+# --- the screen
+
+
+def put(text: str) -> None:
+    """One line, or several, of what was asked for: on stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def tell(text: str) -> None:
+    """One line about what happens: on stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def console(file: TextIO | None = None) -> Console:
+    """Where tables are printed: as wide as the terminal, or as wide as they need when it is none."""
+    from rich.console import Console
+
+    to = file or sys.stdout
+    return Console(file=to, highlight=False, width=None if to.isatty() else _NO_LIMIT)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Prints columns, with headings or without; what does not fit on a terminal ends in an ellipsis."""
+    from rich.table import Table
+
+    given = list(rows)
+    columns = headings or [""] * max(map(len, given), default=0)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(headings))
+    for heading in columns:
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for row in given:
+        table.add_row(*row)
+    console().print(table, soft_wrap=False)
+
+
+def coloured(state: State | None) -> Text:
+    """The name of a state in its colour."""
+    from rich.text import Text
+
+    return Text(state_name(state), style=state_style(state.type if state else None))

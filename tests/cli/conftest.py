@@ -1,0 +1,72 @@
+"""A home of one's own, command lines typed into this process, and runs that are there already."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import trio
+from attrs import define, evolve, frozen
+
+from trioflow import clock
+from trioflow.cli.main import main
+from trioflow.client.connect import current_client
+from trioflow.core.states import Pending, State
+from trioflow.settings import current_settings, use_settings
+from trioflow.wire import endpoints, requests
+
+
+@frozen
+class Answer:
+    """What a command line has led to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+@define(eq=False)
+class Shell:
+    """Types command lines, all at one home."""
+
+    home: Path
+    capture: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str) -> Answer:
+        code = main(["--home", str(self.home), *words])
+        return Answer(code, *self.capture.readouterr())
+
+    def ask(self, endpoint: endpoints.Endpoint[Any, Any], request: Any) -> Any:
+        """Ask the home's store, as another process would."""
+
+        async def asked() -> Any:
+            return await (await current_client()).call(endpoint, request)
+
+        with use_settings(evolve(current_settings(), home=self.home)):
+            return trio.run(asked)
+
+    def flow_run(self, id: int, name: str, *states: State, flow: str = "greet", **fields: Any) -> UUID:
+        """A run that nobody owns, which was in these states one after the other."""
+        first, *others = states or (Pending(),)
+        created = requests.CreateFlowRun(
+            id=UUID(int=id), flow_name=flow, name=name, state=first, transition_id=clock.new_id(), **fields
+        )
+        self.ask(endpoints.CREATE_FLOW_RUN, created)
+        for state in others:
+            proposal = requests.ProposeFlowRunState(
+                run_id=created.id, state=state, transition_id=clock.new_id()
+            )
+            self.ask(endpoints.PROPOSE_FLOW_RUN_STATE, proposal)
+        return created.id
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(tmp_path / "home", capsys)
