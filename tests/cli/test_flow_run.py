@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from trioflow import clock
-from trioflow.core.states import Completed, Failed, Pending, Running
+from trioflow.core.states import Completed, Failed, Pending, Running, Scheduled
 from trioflow.wire import endpoints, requests
 
 OTTER = 0x0198C2F1A3B47C5D8E6F_00003F9A01BC
@@ -169,7 +169,7 @@ def test_inspect_shows_states_tasks_and_last_words(shell):
 
 
 def test_a_run_that_nobody_runs_is_cancelled_at_once(shell):
-    shell.flow_run(OTTER, "brave-otter", Pending())
+    shell.flow_run(OTTER, "brave-otter", Scheduled(clock.now()))
 
     answer = shell("flow-run", "cancel", "brave-otter")
 
