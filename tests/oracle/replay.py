@@ -14,7 +14,8 @@ from attrs import Factory, define
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # this file is run by its path
 
-from tests.oracle.cases import Answer, Case, ask, read_cases, recorded
+from tests.oracle.asking import ask
+from tests.oracle.cases import Answer, Case, read_cases, recorded
 from tests.oracle.differences import DIFFERENCES
 
 DATA = Path(__file__).parent / "data"

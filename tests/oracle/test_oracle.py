@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from tests.oracle.cases import Case, ask, read_cases, recorded
+from tests.oracle.asking import ask
+from tests.oracle.cases import Case, read_cases, recorded
 from tests.oracle.differences import DIFFERENCES
 from tests.oracle.expected import accepted
 from tests.oracle.page import PAGE, renewed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import partial
-from pathlib import PurePath
 from typing import Any
 
 ADJECTIVES = (
@@ -38,7 +37,7 @@ def task_key(fn: Callable[..., Any]) -> str:
 def _module(fn: Callable[..., Any], named: Any) -> str:
     code = getattr(fn, "__code__", None)
     if named.__module__ == "__main__" and code is not None:
-        return PurePath(code.co_filename).stem
+        return str(code.co_filename).replace("\\", "/").rpartition("/")[2].removesuffix(".py")
     return str(named.__module__)
 
 

@@ -14,6 +14,9 @@ from trioflow.errors import InvalidSetting
 LEASE_SECONDS = 30.0
 GRACE_SECONDS = 10.0
 
+LEASE_EXPIRED = "lease_expired"
+"""The cause on a state that was written because nobody renewed the run's lease any more."""
+
 
 @frozen(kw_only=True)
 class Owner:
@@ -65,11 +68,11 @@ def state_after_reaping(run: FlowRun, now: datetime) -> State | None:
         case StateType.PENDING if claimable_again:
             return Scheduled(due or now)
         case StateType.CANCELLING:
-            return Cancelled(message="Its owner is gone.", cause="lease_expired")
+            return Cancelled(message="Its owner is gone.", cause=LEASE_EXPIRED)
         case type_ if type_.is_final:
             return None
         case _:
-            return Crashed(message="The process that ran it is gone.", cause="lease_expired")
+            return Crashed(message="The process that ran it is gone.", cause=LEASE_EXPIRED)
 
 
 def check_grace(seconds: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trioflow.core.decisions import Answer, Edit, Proposal, rule
+from trioflow.core.leases import LEASE_EXPIRED
 from trioflow.core.retries import retries_left
 from trioflow.core.rules.shared import await_retry, refuse
 from trioflow.core.runs import FlowRun
@@ -126,10 +127,10 @@ def retry_failed_flow(proposal: Proposal) -> Answer:
 
 @rule()
 def retry_crashed_flow(proposal: Proposal) -> Answer:
-    """So does one that crashed, if its policy says so and somebody is there, or will be, to run it.
+    """So is one that crashed, if its policy says so and somebody is there, or will be, to run it.
 
     A reaped run has lost its process: only a deployment brings it another one.
     """
     run = proposal.flow_run
-    somebody_runs_it = run.deployment_id is not None or not proposal.new_owner
-    return await_retry(proposal) if run.retry.on_crash and somebody_runs_it and retries_left(run) else None
+    runs_on = run.deployment_id is not None or proposal.state.details.cause != LEASE_EXPIRED
+    return await_retry(proposal) if run.retry.on_crash and runs_on and retries_left(run) else None

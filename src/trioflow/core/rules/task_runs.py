@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from trioflow.core.decisions import Answer, Edit, Fact, Proposal, TagLimit, TakeSlots, rule
+from trioflow.core.leases import LEASE_EXPIRED
 from trioflow.core.retries import retries_left
 from trioflow.core.rules.shared import await_retry, refuse
 from trioflow.core.runs import FlowRun, TaskRun
@@ -114,14 +115,15 @@ def _is_full(limit: TagLimit) -> bool:
 
 @rule(Fact.PARENT)
 def retry_failed_task(proposal: Proposal) -> Answer:
-    """A failed task with retries left awaits the next one, unless its retry condition says no (RT-01, RT-03)."""
+    """A failed task with retries left is tried again, unless its retry condition says no (RT-01, RT-03)."""
     return None if proposal.state.details.retriable is False else _retry(proposal)
 
 
 @rule(Fact.PARENT)
 def retry_crashed_task(proposal: Proposal) -> Answer:
-    """So does a crashed one whose policy says so, if the process that drives it is still there."""
-    return _retry(proposal) if proposal.run.retry.on_crash and not proposal.new_owner else None
+    """So is a crashed one whose policy says so, if the process that drives its flow lives on."""
+    reaped = proposal.state.details.cause == LEASE_EXPIRED
+    return _retry(proposal) if proposal.run.retry.on_crash and not reaped else None
 
 
 def _retry(proposal: Proposal) -> Answer:
