@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 import time
+from contextlib import suppress
 from typing import Any, final
 
 TOP = logging.getLogger("trioflow")
@@ -51,10 +52,15 @@ class ConsoleHandler(logging.Handler):
         if logging.root.handlers or TOP.handlers != [self] or sys.stderr is None:
             return
         try:
-            sys.stderr.write(self.format(record) + "\n")
-            sys.stderr.flush()
-        except Exception:  # noqa: BLE001 - a closed pipe is no reason to stop a run; logging's own rule
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - arguments that do not fit their message; logging's own rule
             self.handleError(record)
+            return
+        with suppress(
+            OSError, ValueError
+        ):  # A pipe that nobody reads, a file that is closed: nobody to tell.
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
 
 
 _console = ConsoleHandler()

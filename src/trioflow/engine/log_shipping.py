@@ -140,8 +140,9 @@ _handler = ShippingHandler()
 def _install(level: int) -> None:
     """Once for all runs of the process, and again after somebody has set up logging anew."""
     show_on_console(level)
-    for logger in (FLOW_RUNS, TASK_RUNS):
+    for logger in (FLOW_RUNS, TASK_RUNS, _LOGGER):
         logger.disabled = False  # `dictConfig` disables what it does not name.
+    for logger in (FLOW_RUNS, TASK_RUNS):
         logger.addHandler(_handler)
 
 
