@@ -38,6 +38,10 @@ class FlowDefinitionTypeError(FlowDefinitionError, TypeError):
     """An option of this flow or task is of a type that it cannot have."""
 
 
+class InvalidReturnState(TrioflowError, ValueError):
+    """return_state is either True, for the state, or False, for the result."""
+
+
 class InvalidSetting(TrioflowError, ValueError):
     """A setting has a value that it cannot have."""
 
@@ -48,6 +52,10 @@ class MappingLengthMismatch(TrioflowError, ValueError):
 
 class MappingMissingIterable(TrioflowError, ValueError):
     """No iterable parameters were received. Parameters for map must include at least one iterable."""
+
+
+class NotASubflow(TrioflowError, ValueError):
+    """Only flows run as subflows can wait for dependencies."""
 
 
 class ParameterError(TrioflowError, TypeError):

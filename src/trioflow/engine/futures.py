@@ -53,6 +53,16 @@ class Future(Generic[R_co]):
         return self._state
 
     @property
+    def outcome(self) -> State:
+        """As `state`, for the engine: it is not looking."""
+        return self._state
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether its run is over here, and completed."""
+        return self._state.is_completed
+
+    @property
     def is_done(self) -> bool:
         """Whether its run is over here."""
         return self._ended.is_set()
@@ -73,9 +83,18 @@ class Future(Generic[R_co]):
         return self._result().__await__()
 
     async def _result(self) -> R_co:
-        state = await self.ended()
+        await self.ended()
+        return self.result_nowait()
+
+    def result_nowait(self) -> R_co:
+        """What ``await`` would give; its run must be over.
+
+        Raises:
+            UnfinishedRun: it is not.
+            BaseException: what the run raised.
+        """
         self._look(Attention.DEALT_WITH)
-        return cast("R_co", result_of(state))
+        return cast("R_co", result_of(self._state))
 
     def allow_failure(self) -> None:
         """Whatever becomes of it is no failure of the run that started it."""

@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 
 from attrs import frozen
 
+from trioflow.core.keys import default_flow_name
 from trioflow.core.retries import retry_policy
 from trioflow.core.runs import NO_RETRIES, RetryPolicy
 from trioflow.engine.hooks import NO_HOOKS, Hook, Hooks
@@ -143,7 +144,7 @@ def flow_options(fn: Callable[..., Any], keywords: FlowKeywords) -> FlowOptions:
         FlowDefinitionTypeError: a value, or ``fn``, is of a type that it cannot have.
     """
     given = _checked("flow", fn, keywords, FlowKeywords)
-    given.setdefault("name", function_name(fn).replace("_", "-"))
+    given.setdefault("name", default_flow_name(function_name(fn)))
     return FlowOptions(
         **_common(fn, given, run_name=given.get("flow_run_name")),
         version=given.get("version"),

@@ -1,0 +1,162 @@
+"""Flow runs: one run of a flow, from PENDING to its recorded outcome; root runs and subflows alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, final
+
+from attrs import define, evolve, field
+
+from trioflow import clock
+from trioflow.core.lifecycle import Step, Stop, start
+from trioflow.core.runs import FlowRun
+from trioflow.core.states import State, StateType
+from trioflow.core.verdicts import Verdict
+from trioflow.engine.call import Ended, call
+from trioflow.engine.context import FlowRunContext, inside
+from trioflow.engine.drive import call_hooks, drive, live, log_end, sendable, taken_down
+from trioflow.engine.endings import flow_run_ended, recorded
+from trioflow.engine.logs import RunLogger, speaking_as
+from trioflow.engine.naming import NameTemplate, run_name
+from trioflow.engine.results import Raised, Recorder
+from trioflow.engine.sessions import Session
+from trioflow.errors import RunAborted
+from trioflow.task_runners.nursery import NurseryTaskRunner
+from trioflow.task_runners.task_runner import TaskRunner
+from trioflow.wire.endpoints import PROPOSE_FLOW_RUN_STATE, RENAME_RUN
+from trioflow.wire.requests import ProposeFlowRunState, RenameRun
+
+if TYPE_CHECKING:
+    from trioflow.engine.flows import Flow
+
+_DEFAULT_TASK_RUNNER: TaskRunner = NurseryTaskRunner()
+_LEFT_ALONE = frozenset({StateType.PENDING, StateType.PAUSED, StateType.SUSPENDED})
+
+
+@final
+@define(eq=False, kw_only=True)
+class FlowRunDrive:
+    """A flow run that this process owns."""
+
+    flow: Flow[..., Any]
+    run: FlowRun
+    parameters: Mapping[str, Any]
+    """What the function is called with, by name."""
+    session: Session
+    recorder: Recorder
+    logger: RunLogger
+    _calls: int = 0
+    """How often the function was called here: once, and once for each retry."""
+    _taken_down: Stop = field(default=Stop(None), init=False)
+    """What became of it when something else than its own code ended it."""
+
+    async def to_its_end(self, first: Step | None = None) -> State:
+        """Drive it, from this step or from the beginning; the state that it ended in.
+
+        Raises:
+            RunAborted: the orchestrator refused to go on with it; another process owns it, usually.
+            BaseException: what is nobody's outcome, a cancellation from outside or an interrupt. It has been reported.
+        """
+        try:
+            with self.session.cancellable(self.run.id):
+                return self._stopped(await self._driven(first or start()))
+            return self._stopped(self._taken_down)
+        finally:
+            self.session.out_of_reach(self.run.id)
+
+    async def _driven(self, step: Step) -> Stop:
+        try:
+            return await drive(self, step)
+        except BaseException as error:
+            self._taken_down = await taken_down(self, error)
+            raise
+
+    def _stopped(self, stop: Stop) -> State:
+        state = stop.state
+        if state is None or (
+            stop.reason is not None and not state.is_final and state.type not in _LEFT_ALONE
+        ):
+            raise RunAborted(f"flow run {self.run.name!r} cannot go on here: {stop.reason}")
+        if state.is_final:
+            log_end(self, state)
+        return state
+
+    async def refused(self, state: State) -> State:
+        """The end of a run that was created FAILED, because its parameters do not fit."""
+        self.logger.error("%s", state.message)
+        self.logger.error("Flow run %r received invalid parameters and is marked as failed.", self.run.name)
+        await self.entered(state)
+        log_end(self, state)
+        return state
+
+    # --- Driven
+
+    async def propose(self, state: State) -> Verdict:
+        """The verdict on this state."""
+        request = ProposeFlowRunState(
+            run_id=self.run.id,
+            state=sendable(state),
+            transition_id=clock.new_id(),
+            epoch=self.session.epoch,
+            draw=clock.draw(),
+        )
+        answer = await self.session.client.call(PROPOSE_FLOW_RUN_STATE, request)
+        self.run = answer.run
+        return await live(answer.verdict, state, self.recorder, f"flow run {self.run.name!r}")
+
+    async def entered(self, state: State) -> None:
+        """Call the flow's hooks for this state; those for RUNNING at the first time only."""
+        if state.type is StateType.RUNNING and self._calls:
+            return
+        await call_hooks(self, self.flow.options.hooks, state, {"flow": self.flow, "flow_run": self.run})
+
+    async def call(self, state: State) -> State:
+        """Call the flow's function: the state to propose next."""
+        options = self.flow.options
+        self._calls += 1
+        context = FlowRunContext(
+            session=self.session,
+            recorder=self.recorder,
+            logger=self.logger,
+            flow=self.flow,
+            run=self.run,
+            task_runner=(options.task_runner or _DEFAULT_TASK_RUNNER).session(),
+        )
+        with inside(context), speaking_as(self.logger, options.log_prints):
+            ended = await self._ended(context)
+            state = await flow_run_ended(ended, context.children)
+        return await recorded(state, self.recorder, persist=options.persist)
+
+    async def _ended(self, context: FlowRunContext) -> Ended:
+        options = self.flow.options
+        try:
+            await self._rename(options.run_name)
+            context.run = self.run
+        except Exception as error:  # noqa: BLE001 - the outcome of user code: the template, or the function
+            return self._logged(Raised(error))
+        args, kwargs = self.flow.binding.arguments(self.parameters)
+        self.logger.debug("Executing flow %r for flow run %r...", self.flow.name, self.run.name)
+        self.logger.debug(*self._beginning(args, kwargs))
+        ended = await call(partial(self.flow.fn, *args, **kwargs), context, options.timeout, "Flow run")
+        return self._logged(ended)
+
+    def _beginning(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
+        if not self.session.settings.debug:
+            return ("Beginning execution...",)
+        shown = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+        return ("Executing %s(%s)", self.flow.name, ", ".join(shown))
+
+    def _logged(self, ended: Ended) -> Ended:
+        if isinstance(ended, Raised):
+            self.logger.error("Encountered exception during execution:", exc_info=ended.exception)
+        return ended
+
+    async def _rename(self, template: NameTemplate | None) -> None:
+        if template is None or self._calls > 1:
+            return
+        name = run_name(template, self.parameters)
+        await self.session.client.call(RENAME_RUN, RenameRun(run_id=self.run.id, name=name))
+        self.logger.info("Renamed flow run %r to %r", self.run.name, name)
+        self.logger.rename(name)
+        self.run = evolve(self.run, name=name)

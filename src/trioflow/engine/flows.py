@@ -1,0 +1,141 @@
+"""Flows: functions whose runs are recorded, supervised, and can be taken up again where they ended."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Coroutine, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast, final, overload
+
+from trioflow.core.keys import task_key
+from trioflow.core.states import State
+from trioflow.engine.binding import Binding
+from trioflow.engine.colours import check_is_async, check_is_awaited, checked_return_state, given_back
+from trioflow.engine.futures import Future
+from trioflow.engine.options import FlowKeywords, FlowOptions, flow_options
+from trioflow.engine.parameters import Parameters
+from trioflow.engine.submit import WaitFor, call_flow, submit_flow
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Flow(Generic[P, R]):
+    """A function with options. A call outside of any flow run is a root run, one inside is a subflow.
+
+    Made by `flow`. The reserved keywords of every call are ``return_state``, which asks for the final state in place
+    of the result, and ``wait_for``, futures that must have completed before a subflow begins.
+    """
+
+    def __init__(self, fn: Callable[P, Any], keywords: FlowKeywords) -> None:
+        self.options: FlowOptions = flow_options(fn, keywords)
+        self.fn = fn
+        self.keywords = keywords
+        self.key = task_key(fn)
+        self.binding = Binding(fn, f"flow {self.name!r}")
+        functools.update_wrapper(cast("Callable[..., Any]", self), fn)
+
+    @property
+    def name(self) -> str:
+        """What its runs are found by."""
+        return self.options.name
+
+    @cached_property
+    def version(self) -> str | None:
+        """As given; else a hash of the source file, or None where that cannot be read."""
+        if self.options.version is not None:
+            return self.options.version
+        try:
+            source = inspect.getsourcefile(inspect.unwrap(self.fn))
+            return hashlib.sha256(Path(source or "").read_bytes()).hexdigest()[:32]
+        except (OSError, TypeError):
+            return None
+
+    @cached_property
+    def entrypoint(self) -> str | None:
+        """``path.py:function``, by which another process loads it; None when it cannot be."""
+        from trioflow.engine.entrypoints import entrypoint_of  # It loads flows, so it knows this module.
+
+        return entrypoint_of(self.fn)
+
+    def submit(self, *args: Any, wait_for: WaitFor = None, **kwargs: Any) -> Future[R]:
+        """Start a subflow that goes on by itself, in the nursery of the run around; its future, at once.
+
+        Raises:
+            OutsideFlow: there is no flow run around.
+            ParameterError: the function cannot be called so.
+        """
+        return submit_flow(self, self.binding.parameters(args, kwargs), wait_for)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+@final
+class AsyncFlow(Flow[P, R]):
+    """A flow made of an ``async def`` function."""
+
+    def __init__(self, fn: Callable[P, Coroutine[Any, Any, R]], keywords: FlowKeywords) -> None:
+        super().__init__(fn, keywords)
+        check_is_async("flow", self.name, fn)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+
+    @overload
+    def __call__(
+        self, *args: Any, return_state: Literal[True], wait_for: WaitFor = ..., **kwargs: Any
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
+        self, *args: Any, return_state: Literal[False] = ..., wait_for: Iterable[Any] | None, **kwargs: Any
+    ) -> Coroutine[Any, Any, R]: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """Run it; what it returns, or with ``return_state`` the state that it ended in.
+
+        Raises:
+            NotASubflow: ``wait_for`` is given, and there is no flow run around.
+            ParameterError: the function cannot be called so.
+            RunAborted: the orchestrator refused to go on with the run.
+            WrongColour: no Trio program runs in this thread.
+            BaseException: what the function raised, unless its state is asked for.
+        """
+        check_is_awaited("flow", self.name)
+        return_state = checked_return_state("flow", kwargs.pop("return_state", False))
+        wait_for = kwargs.pop("wait_for", None)
+        return self._called(self.binding.parameters(args, kwargs), wait_for, return_state=return_state)
+
+    async def _called(self, parameters: Parameters, wait_for: WaitFor, *, return_state: bool) -> Any:
+        return given_back(await call_flow(self, parameters, wait_for), return_state=return_state)
+
+    def with_options(self, **changes: Unpack[FlowKeywords]) -> AsyncFlow[P, R]:
+        """The same flow with some of its options changed; None puts one back to its default."""
+        return AsyncFlow(self.fn, {**self.keywords, **changes})
+
+
+@overload
+def flow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncFlow[P, R]: ...
+
+
+@overload
+def flow(
+    fn: None = None, /, **options: Unpack[FlowKeywords]
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], AsyncFlow[P, R]]: ...
+
+
+def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowKeywords]) -> Any:
+    """Make a flow of an ``async def`` function: ``@flow``, or ``@flow(name="nightly", ...)``.
+
+    Its options are those of `FlowKeywords`.
+
+    Raises:
+        FlowDefinitionError: an option is unknown, or has a value that it cannot have.
+    """
+    if fn is None:
+        return functools.partial(AsyncFlow, keywords=options)
+    return AsyncFlow(fn, options)
