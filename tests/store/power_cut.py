@@ -122,17 +122,26 @@ class Disk:
     def cut(self, how, chance):
         """The power goes off. ``how`` unsafe writes end: none there, all, some, or torn."""
         for write in (write for writes in self.unsafe.values() for write in writes):
-            match how, write:
-                case "all", _:
-                    self.apply(write)
-                case "some", _ if chance.random() < 0.5:
-                    self.apply(write)
-                case "torn", Write(file, offset, data):
-                    for start in range(0, len(data), SECTOR):
-                        if chance.random() < 0.6:
-                            self.apply(Write(file, offset + start, data[start : start + SECTOR]))
+            for part in surviving(write, how, chance):
+                self.apply(part)
 
     def write_to(self, database: Path):
         for end, data in self.files.items():
             Path(f"{database}{end}").write_bytes(data)
         Path(f"{database}-shm").unlink(missing_ok=True)
+
+
+def surviving(write, how, chance):
+    """The parts of an unsafe write that reached the disk."""
+    match how, write:
+        case "all", _:
+            return [write]
+        case "some", _:
+            return [write] if chance.random() < 0.5 else []
+        case "torn", Write(file, offset, data):
+            sectors = range(0, len(data), SECTOR)
+            return [
+                Write(file, offset + at, data[at : at + SECTOR]) for at in sectors if chance.random() < 0.6
+            ]
+        case _:
+            return []

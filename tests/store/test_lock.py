@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -43,24 +44,24 @@ def test_only_one_is_inside(database, lock):
     other.join()
 
 
-def someone_queues(queue):
+def someone_queues(line):
     try:
-        fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(line, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    fcntl.flock(queue, fcntl.LOCK_UN)
+    fcntl.flock(line, fcntl.LOCK_UN)
     return False
 
 
 def test_who_comes_back_stands_behind_who_waits(database, lock):
     order = []
     for _ in range(20):
-        with lock, Path(f"{database}.queue").open() as queue:
+        with lock, Path(f"{database}.queue").open() as line:
             other = threading.Thread(
                 target=contend, args=(database, lambda: order.append("other"), threading.Event())
             )
             other.start()
-            while not someone_queues(queue):
+            while not someone_queues(line):
                 pass
         with lock:
             order.append("again")
@@ -68,20 +69,34 @@ def test_who_comes_back_stands_behind_who_waits(database, lock):
     assert order == ["other", "again"] * 20
 
 
-def test_whoever_keeps_the_lock_is_named(database, lock, caplog):
-    named = threading.Event()
-    handler = logging.Handler()
-    handler.emit = lambda record: named.set()
-    logging.getLogger("trioflow.store").addHandler(handler)
+class Listener(logging.Handler):
+    """Hears the first thing that is logged."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = queue.SimpleQueue()
+
+    def emit(self, record):
+        self.heard.put(record.getMessage())
+
+
+@pytest.fixture
+def log():
+    listener = Listener()
+    logging.getLogger("trioflow.store").addHandler(listener)
+    yield listener.heard
+    logging.getLogger("trioflow.store").removeHandler(listener)
+
+
+def test_whoever_keeps_the_lock_is_named(database, lock, log):
     entered = threading.Event()
     with lock:
         other = threading.Thread(target=contend, args=(database, lambda: None, entered))
         other.start()
-        assert named.wait(60)
+        message = log.get(timeout=60)
+    assert message == f"process {os.getpid()} keeps the write lock of {database} for 0 s"
     assert entered.wait(60)
     other.join()
-    logging.getLogger("trioflow.store").removeHandler(handler)
-    assert f"process {os.getpid()} keeps the write lock of {database}" in caplog.text
 
 
 def test_files_are_for_their_owner_only_and_not_for_children(lock, tmp_path):

@@ -65,7 +65,6 @@ def left_in(database):
         return {name for _, name in rows}
 
 
-@pytest.mark.promise("P8")
 async def test_a_power_cut_loses_nothing_that_was_answered_as_synced(tmp_path, disk):
     chance, events = random.Random(1), disk.recorder.events
     store = await open_sqlite(tmp_path / "trioflow.db", migrations=LEDGER, vfs=disk.name)

@@ -77,7 +77,6 @@ def write_until_killed(path, writer, tasks, names):
     return {name.strip() for name in told if name.endswith("\n")}
 
 
-@pytest.mark.promise("P8")
 @pytest.mark.parametrize("tasks", [1, 20])
 async def test_a_killed_writer_loses_nothing_that_it_was_answered(path, tasks):
     answered = set()

@@ -32,7 +32,7 @@ logger = logging.getLogger("trioflow.store")
 class FairLock:
     """A context manager: within it, no other process and no other `FairLock` of this one is inside.
 
-    Entered by one thread at a time. The holder's process id stands in the lock file.
+    Used by one thread at a time. The holder's process id stands in the lock file.
     """
 
     _database: str
@@ -42,7 +42,9 @@ class FairLock:
     forked: bool = False
     """This is a forked child's copy: its descriptors are closed."""
     _waiting_since: float | None = None
-    _watch: threading.Timer | None = field(default=None, init=False)
+    _closed: threading.Event = field(factory=threading.Event)
+    _watch: threading.Thread | None = None
+    """Names who keeps the lock for too long; started by the first wait."""
 
     @classmethod
     def beside(cls, database: str, *, patience: float = PATIENCE) -> FairLock:
@@ -77,6 +79,14 @@ class FairLock:
     def close(self) -> None:
         """Frees the descriptors; closing twice does nothing."""
         _locks.discard(self)
+        self._closed.set()
+        if self._watch is not None:
+            self._watch.join()
+        self._close_files()
+
+    def forget(self) -> None:
+        """In a forked child: lets go of what is the parent's."""
+        self.forked = True
         self._close_files()
 
     def _enter_at_once(self) -> bool:
@@ -89,47 +99,31 @@ class FairLock:
         return True
 
     def _wait(self) -> None:
+        if self._watch is None:
+            self._watch = threading.Thread(target=self._look, name="trioflow-lock-watch", daemon=True)
+            self._watch.start()
         self._waiting_since = time.monotonic()
-        self._look_in(self._patience)
         try:
             fcntl.flock(self._queue, fcntl.LOCK_EX)
             fcntl.flock(self._turn, fcntl.LOCK_EX)
         finally:
             self._waiting_since = None
 
-    def _look_in(self, seconds: float) -> None:
-        """Nothing can interrupt ``flock``, so a timer looks. One for all: a thread for each wait would cost more."""
-        if self._watch is None:
-            self._watch = threading.Timer(seconds, self._look)
-            self._watch.daemon = True
-            self._watch.name = "trioflow-lock-watch"
-            self._watch.start()
-
     def _look(self) -> None:
-        self._watch = None
-        since = self._waiting_since
-        if since is None:
-            return
-        waited = time.monotonic() - since
-        if waited < self._patience:
-            self._look_in(self._patience - waited)
-        else:
-            logger.warning("%s keeps the write lock of %s for %.0f s", self.holder(), self._database, waited)
-            self._look_in(self._patience)
+        """Runs beside the first wait and ever after, for nothing can interrupt ``flock``."""
+        while not self._closed.wait(self._patience):
+            since = self._waiting_since
+            waited = 0.0 if since is None else time.monotonic() - since
+            if waited >= self._patience:
+                logger.warning(
+                    "%s keeps the write lock of %s for %.0f s", self.holder(), self._database, waited
+                )
 
     def _close_files(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
         if self._queue >= 0:
             os.close(self._queue)
             os.close(self._turn)
             self._queue = self._turn = -1
-
-    def forget(self) -> None:
-        """In a forked child: lets go of what is the parent's."""
-        self.forked = True
-        self._watch = None
-        self._close_files()
 
 
 _locks: WeakSet[FairLock] = WeakSet()

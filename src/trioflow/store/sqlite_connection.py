@@ -81,7 +81,9 @@ class SqliteConnection:
             StoreForked: this process inherited a connection to that file.
             StoreError: it cannot be opened.
         """
-        connection = cls(path, _connect(path, path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs))
+        connection = cls(
+            path, _connect(path, path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs)
+        )
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
         _connections.add(connection)
