@@ -21,6 +21,7 @@ from trioflow.core.states import (
     TimedOut,
 )
 from trioflow.engine.hooks import NO_HOOKS, Hooks, hook_name, run_hooks
+from trioflow.engine.logs import get_run_logger
 
 LOGGER = logging.LoggerAdapter(logging.getLogger("trioflow.test_hooks"), {})
 SUBJECT = {"flow": "a flow", "flow_run": "a run", "state": Completed()}
@@ -92,6 +93,15 @@ async def test_hooks_are_called_by_keyword_in_order_sync_ones_in_a_thread(told, 
         ("INFO", "Running hook 'second' in response to entering state 'Completed'"),
         ("INFO", "Hook 'second' finished running successfully"),
     ]
+
+
+async def test_a_hook_has_the_logger_of_its_run(said):
+    async def hook(**_):
+        said.append(get_run_logger())
+
+    await run(hook, lambda **_: said.append(get_run_logger()))
+
+    assert said == [LOGGER, LOGGER]
 
 
 @pytest.mark.behaviour("HK-02")

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from trioflow.engine.results import message_of
 from trioflow.errors import EntrypointError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _module(path: Path) -> ModuleType:
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     module = importlib.util.module_from_spec(spec)
-    if known in {None, _loaded.get(name)}:
+    if known is None or known is _loaded.get(name):
         sys.modules[name] = _loaded[name] = module
     try:
         spec.loader.exec_module(module)
@@ -106,7 +107,7 @@ def _told(error: BaseException, path: Path) -> str:
                 if frame.filename == str(path)
             ]
             where = f"{path}, line {lines[-1]}" if lines else f"{path}"
-            return f"{where}: importing it raised {type(error).__name__}: {error}"
+            return f"{where}: importing it raised {type(error).__name__}: {message_of(error)}"
 
 
 # --- flows in them

@@ -11,7 +11,7 @@ import trio
 from attrs import frozen
 
 from trioflow.core.states import State, StateType
-from trioflow.engine.logs import RunLogger
+from trioflow.engine.logs import RunLogger, speaking_as
 
 Hook = Callable[..., Any]
 """Called ``hook(flow=..., flow_run=..., state=...)`` or ``hook(task=..., task_run=..., state=...)``."""
@@ -52,13 +52,14 @@ async def run_hooks(
 ) -> None:
     """Calls each hook with ``subject`` as its keyword arguments, one after the other, in their order.
 
-    An async hook is awaited; a sync one runs in a thread. One that raises, or that has not ended after ``seconds``,
-    is logged and left behind; a thread that hangs is abandoned, since nothing can stop it and its run is over.
+    A hook belongs to its run: `get_run_logger` gives ``logger``. An async one is awaited, a sync one runs in a
+    thread. One that raises, or that has not ended after ``seconds``, is logged and left behind; a thread that hangs
+    is abandoned, since nothing can stop it and its run is over.
     """
     for hook in hooks:
         name = hook_name(hook)
         logger.info("Running hook %r in response to entering state %r", name, subject["state"].name)
-        with trio.move_on_after(seconds) as deadline:
+        with speaking_as(logger, None), trio.move_on_after(seconds) as deadline:
             await _run(hook, name, subject, logger)
         if deadline.cancelled_caught:
             logger.error("Hook %r did not finish within %g seconds", name, seconds)
