@@ -42,6 +42,10 @@ class InvalidReturnState(TrioflowError, ValueError):
     """return_state is either True, for the state, or False, for the result."""
 
 
+class InvalidSchedule(TrioflowError, ValueError):
+    """Nothing can be scheduled like that."""
+
+
 class InvalidSetting(TrioflowError, ValueError):
     """A setting has a value that it cannot have."""
 
@@ -145,6 +149,21 @@ class RunIsOwned(TrioflowError):
 
 class RuleError(TrioflowError):
     """An orchestration rule raised."""
+
+
+# --- a run's process, and the link to it
+
+
+class LinkClosed(TrioflowError):
+    """The link between a run's process and its runner is closed."""
+
+
+class MessageTooLarge(TrioflowError, ValueError):
+    """What is to be said does not fit into one message."""
+
+
+class ProcessNotStarted(TrioflowError):
+    """The process could not be started."""
 
 
 # --- the store
