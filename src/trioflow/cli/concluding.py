@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
+
+from rich.text import Text
 
 from trioflow.cli.following import Outcome
-from trioflow.cli.render import put, result_text, short_id, spoken_duration, tell
+from trioflow.cli.render import console, put, result_text, short_id, spoken_duration, state_style, tell
 from trioflow.engine.results import Raised, Returned
 from trioflow.errors import NotSerializable
 from trioflow.settings import Settings, current_settings
@@ -19,7 +22,7 @@ def conclude(outcome: Outcome, *, quiet: bool) -> int:
     """
     state = outcome.state
     if not quiet or not state.is_completed:
-        tell(_last_line(outcome))
+        console(sys.stderr).print(_last_words(outcome))
     match state.data:
         case Returned(value) if state.is_completed and value is not None:
             put(result_text(value))
@@ -32,15 +35,16 @@ def conclude(outcome: Outcome, *, quiet: bool) -> int:
     return 1 if outcome.signal is None else 128 + outcome.signal
 
 
-def _last_line(outcome: Outcome) -> str:
-    run = outcome.run
-    why = f": {outcome.state.message}" if outcome.state.message and not outcome.state.is_completed else ""
-    parts = [
-        f"{outcome.state.name} after {spoken_duration(outcome.seconds)}{why}",
-        outcome.progress.told() if outcome.progress.total else "",
-        f"trioflow{_home_option()} flow-run inspect {short_id(run.id)}",
-    ]
-    return "\n".join(filter(None, parts))
+def _last_words(outcome: Outcome) -> Text:
+    state, progress = outcome.state, outcome.progress
+    said = Text.assemble(
+        (state.name, f"bold {state_style(state.type)}"), f" after {spoken_duration(outcome.seconds)}"
+    )
+    if progress.total:
+        said.append(f" · {progress.told()}")
+    if state.message and not state.is_completed:
+        said.append(f"\n{state.message}")
+    return said.append(f"\ntrioflow{_home_option()} flow-run inspect {short_id(outcome.run.id)}", "dim")
 
 
 def _home_option() -> str:

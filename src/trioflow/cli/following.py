@@ -73,7 +73,10 @@ async def follow(
             nursery.start_soon(follower.draw)
             nursery.start_soon(follower.cancel_when_interrupted)
             await nursery.start(follower.end_on_sigterm, nursery.cancel_scope)
-            state = await drive()
+            try:
+                state = await drive()
+            except KeyboardInterrupt:  # The second one. The engine has reported it by now.
+                follower.cut_off_by(signal.SIGINT)
         nursery.cancel_scope.cancel()
     return await follower.outcome(state)
 
@@ -171,10 +174,16 @@ class _Follower:
 
     # --- what asks for the end
 
+    def cut_off_by(self, cause: signal.Signals) -> None:
+        """This ended the run."""
+        self._signal = cause
+
     async def cancel_when_interrupted(self) -> None:
         """Turns the first Ctrl-C into the request that anybody can make."""
         await self.interrupted.wait()
-        self._signal = signal.SIGINT
+        if self._signal is not None:
+            return
+        self.cut_off_by(signal.SIGINT)
         tell("Cancelling the run; Ctrl-C again ends it at once.")
         await request_cancel(self.client, self.progress.run_id, "Ctrl-C at its terminal.")
 
@@ -183,6 +192,6 @@ class _Follower:
         with trio.open_signal_receiver(signal.SIGTERM) as signals:
             task_status.started()
             async for _ in signals:
-                self._signal = signal.SIGTERM
+                self.cut_off_by(signal.SIGTERM)
                 scope.cancel(TERMINATED)
                 return

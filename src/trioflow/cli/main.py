@@ -141,6 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has left (`trioflow ... | head`); Python must not complain about it at exit.
         sys.stdout = None

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from trioflow.engine.binding import Binding
+from trioflow.engine.flows import Flow
+from trioflow.engine.parameters import checked
 from trioflow.errors import ParameterError
 
 
-def read_parameters(binding: Binding, pairs: Sequence[str], text: str | None) -> dict[str, Any]:
-    """The parameters that are given, those in ``pairs`` before those in the JSON object ``text``.
+def read_parameters(flow: Flow[..., Any], pairs: Sequence[str], text: str | None) -> dict[str, Any]:
+    """The parameters that are given, those in ``pairs`` before those in the JSON object ``text``; defaults too.
 
     A value in ``pairs`` is JSON where it parses as such and fits the annotation, else the text itself: ``n=3`` is a
     number for an ``int`` and a text for a ``str``.
@@ -24,30 +26,32 @@ def read_parameters(binding: Binding, pairs: Sequence[str], text: str | None) ->
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise ParameterError(f"-p {pair!r} is not a parameter: give -p name=value")
-        given[name] = _value(binding, name, value)
-    binding.coerced(binding.rebound(given))
-    return given
+        given[name] = _value(flow.binding, name, value)
+    parameters = flow.binding.rebound(given)
+    if refusal := checked(flow, parameters).refusal:
+        raise ParameterError(f"the parameters do not fit flow {flow.name!r}: {refusal}")
+    return parameters
 
 
 def _object(text: str) -> dict[str, Any]:
     try:
         given: Any = json.loads(text)
+        return dict[str, Any](**given)
     except ValueError as error:
         raise ParameterError(f"--params is not JSON ({error}): give an object, as '{{\"n\": 3}}'") from None
-    if not isinstance(given, dict):
-        raise ParameterError("--params is not an object: give one, as '{\"n\": 3}'")
-    return given
+    except TypeError:
+        raise ParameterError(f"--params is not an object but {text}: give one, as '{{\"n\": 3}}'") from None
 
 
 def _value(binding: Binding, name: str, text: str) -> Any:
     try:
-        value = json.loads(text)
+        value: Any = json.loads(text)
     except ValueError:
         return text
     try:
         binding.coerced({name: value})
     except ParameterError:
         return text
-    except KeyError:  # No such parameter; binding them all says so, and which there are.
+    except KeyError:  # There is no such parameter, or it is one of **kwargs; binding them all tells.
         return value
     return value

@@ -5,9 +5,10 @@ A screen is a context manager; within it, lines that anybody writes to stderr st
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol, Self, final
 
 from attrs import define, field, frozen
@@ -19,6 +20,8 @@ from rich.text import Text
 
 from trioflow.cli.progress import Progress
 from trioflow.cli.render import console, short_id, spoken_duration, state_style, tell
+from trioflow.engine.console import TOP, LineFormatter
+from trioflow.engine.logs import TASK_RUNS
 
 _PLAIN_SECONDS = 5.0
 _BAR_WIDTH = 40
@@ -52,14 +55,49 @@ class Screen(AbstractContextManager["Screen"], Protocol):
 
 
 @final
+class _LiveHandler(logging.Handler):
+    """Writes what runs say above the live lines, but for what these lines say better: that a task has ended well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Shows one record."""
+        if record.levelno > logging.INFO or not _is_said_by_the_bar(record):
+            tell(self.format(record))
+
+
+def _is_said_by_the_bar(record: logging.LogRecord) -> bool:
+    return record.name == TASK_RUNS.name and getattr(record, "state_message", False)
+
+
+@contextmanager
+def _speaking_through(handler: logging.Handler) -> Generator[None]:
+    """Within the block ``handler`` stands in for the console, unless somebody has set up logging."""
+    if logging.root.handlers or TOP.handlers:
+        yield
+        return
+    TOP.addHandler(handler)
+    try:
+        yield
+    finally:
+        TOP.removeHandler(handler)
+
+
+@final
+@define(eq=False)
 class SilentScreen:
-    """Shows nothing."""
+    """Shows nothing, and lets nothing be heard."""
+
+    _silence: AbstractContextManager[None] = field(factory=lambda: _speaking_through(logging.NullHandler()))
 
     def __enter__(self) -> Self:
+        self._silence.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is left to be undone."""
+        self._silence.__exit__(None, None, None)
 
     def show(self, view: View) -> None:
         """Nothing."""
@@ -96,6 +134,7 @@ class LiveScreen:
     """Draws a few lines at the bottom of the terminal, over and over, and takes them away at the end."""
 
     _live: Live = field(init=False)
+    _stack: ExitStack = field(factory=ExitStack, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._live = Live(
@@ -106,11 +145,12 @@ class LiveScreen:
         )
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._stack.enter_context(self._live)
+        self._stack.enter_context(_speaking_through(_LiveHandler()))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        self._stack.close()
 
     def show(self, view: View) -> None:
         """Draws it."""
