@@ -17,6 +17,10 @@ from trioflow.errors import ParameterError
 _VARIADIC = frozenset({inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD})
 
 
+def _is_required(parameter: inspect.Parameter) -> bool:
+    return parameter.default is inspect.Parameter.empty and parameter.kind not in _VARIADIC
+
+
 @final
 @define(eq=False, slots=False)
 class Binding:
@@ -38,7 +42,8 @@ class Binding:
         try:
             return dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
-            raise ParameterError(f"{self.name}{self.signature}: {error}") from None
+            known = ", ".join(self.signature.parameters)
+            raise ParameterError(f"{self.name} takes ({known}): {error}") from None
 
     def with_defaults(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The same parameters with the function's defaults among them, in the signature's order."""
@@ -65,19 +70,16 @@ class Binding:
         Raises:
             ParameterError: one is unknown or missing.
         """
-        positional: list[Any] = []
-        by_name = dict(parameters)
-        for parameter in self.signature.parameters.values():
-            match parameter.kind:
-                case inspect.Parameter.POSITIONAL_ONLY if parameter.name in by_name:
-                    positional.append(by_name.pop(parameter.name))
-                case inspect.Parameter.VAR_POSITIONAL:
-                    positional.extend(by_name.pop(parameter.name, ()))
-                case inspect.Parameter.VAR_KEYWORD:
-                    by_name.update(by_name.pop(parameter.name, {}))
-                case _:
-                    pass
-        return self.parameters(tuple(positional), by_name)
+        named = self.signature.parameters
+        known = {name: value for name, value in parameters.items() if name in named}
+        unknown = {name: value for name, value in parameters.items() if name not in named}
+        missing = [name for name in named if name not in known and _is_required(named[name])]
+        if missing or (unknown and self.variadic is None):
+            told = [f"{name} is missing" for name in missing] + [f"{name} is unknown" for name in unknown]
+            raise ParameterError(f"{self.name} takes ({', '.join(named)}): {', '.join(told)}")
+        if self.variadic is not None and unknown:
+            known[self.variadic] = {**known.get(self.variadic, {}), **unknown}
+        return self.with_defaults(known)
 
     def coerced(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters as the annotations want them.

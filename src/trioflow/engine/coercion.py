@@ -54,10 +54,10 @@ def _simple(value: Any, annotation: Any) -> Any:
         return value if value is None else _refuse(value, "None")
     if isinstance(annotation, typing.NewType):
         return coerced(value, annotation.__supertype__)
-    if not isinstance(annotation, type) or _fits(value, annotation):
-        return value
     if typing.is_typeddict(annotation):
         return value if _fits(value, dict) else _refuse(value, "a dict")
+    if not isinstance(annotation, type) or _fits(value, annotation):
+        return value
     return _converted(value, annotation)
 
 
@@ -231,4 +231,4 @@ def _short(value: Any) -> str:
 
 
 def _name(annotation: Any) -> str:
-    return getattr(annotation, "__name__", str(annotation))
+    return "None" if annotation is types.NoneType else getattr(annotation, "__name__", str(annotation))

@@ -19,6 +19,7 @@ from trioflow.core.retries import retry_policy
 from trioflow.core.runs import NO_RETRIES, RetryPolicy
 from trioflow.engine.hooks import NO_HOOKS, Hook, Hooks
 from trioflow.engine.naming import NameTemplate
+from trioflow.engine.serializers import NAMES
 from trioflow.errors import FlowDefinitionError, FlowDefinitionTypeError
 from trioflow.task_runners.task_runner import TaskRunner
 
@@ -210,7 +211,7 @@ def _common(fn: Callable[..., Any], given: Mapping[str, Any], run_name: object) 
         ),
         "timeout": _timeout(given.get("timeout_seconds")),
         "persist": given.get("persist_result", True),
-        "serializer": given.get("result_serializer"),
+        "serializer": _serializer(given.get("result_serializer")),
         "log_prints": given.get("log_prints"),
         "run_name": run_name,
         "task_runner": given.get("task_runner"),
@@ -239,6 +240,12 @@ def _timeout(seconds: Any) -> float | None:
     if not seconds > 0:
         raise FlowDefinitionError(f"a timeout is a number of seconds above 0, not {seconds}")
     return float(seconds)
+
+
+def _serializer(name: str | None) -> str | None:
+    if name is not None and name not in NAMES:
+        raise FlowDefinitionError(f"result_serializer must be one of {', '.join(NAMES)}, not {name!r}")
+    return name
 
 
 def _hooks(given: Mapping[str, Any]) -> Hooks:

@@ -47,7 +47,7 @@ async def run_flow(flow: Flow[..., Any], parameters: Parameters) -> State:
         name=drawn_name(),
         state=sendable(found.first_state()),
         transition_id=clock.new_id(),
-        parameters=storable(parameters),
+        parameters=storable(found.parameters),
         tags=current_tags(),
         retry=flow.options.retry,
         entrypoint=flow.entrypoint,
