@@ -32,7 +32,10 @@ class Request:
     item: Any
     durability: Durability
     task: trio.lowlevel.Task | None = None
-    """Who waits for the answer; nobody, if it is a periodic function."""
+    """Who waits for the answer; nobody yet, or nobody at all if it is a periodic function."""
+    handed: bool = False
+    """The writer's thread has it."""
+    answered: bool = False
     begun: bool = False
     withdrawn: bool = False
     """Never both."""

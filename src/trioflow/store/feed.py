@@ -14,11 +14,13 @@ from trioflow.errors import StoreClosed
 @final
 @define(eq=False)
 class Feed:
-    """Wakes its waiters when a number is published. Only `waiting` is for other threads too."""
+    """Wakes its waiters when a number is published. Only `wanted` and `waiting` are for other threads too."""
 
     newest: int
+    wanted: bool = False
+    """While it is, the writer looks for other processes' changes. It stays so between two waits: see `calm_down`."""
     waiting: int = 0
-    """How many wait: while there are any, the writer looks for other processes' changes."""
+    """How many wait."""
     _closed: bool = False
     _waiters: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
@@ -29,14 +31,15 @@ class Feed:
             self._waiters.unpark_all()
 
     async def wait(self, after: int, first_waits: Callable[[], object] = lambda: None) -> int:
-        """The newest number, once it is greater than ``after``. If nobody was waiting, calls ``first_waits``.
+        """The newest number, once it is greater than ``after``. Calls ``first_waits`` if it was not wanted before.
 
         Raises:
             StoreClosed: `close` was called.
         """
         await trio.lowlevel.checkpoint()
         self.waiting += 1
-        if self.waiting == 1:
+        if not self.wanted:
+            self.wanted = True
             first_waits()
         try:
             while self.newest <= after:
@@ -46,6 +49,10 @@ class Feed:
         finally:
             self.waiting -= 1
         return self.newest
+
+    def calm_down(self) -> None:
+        """The writer has looked: if nobody waits any more, it need not look again."""
+        self.wanted = self.waiting > 0
 
     def close(self) -> None:
         """Nothing will be published any more."""

@@ -62,14 +62,24 @@ class FairLock:
     def __enter__(self) -> None:
         if not self._enter_at_once():
             self._wait()
+        self._entered()
+
+    def enter_nowait(self) -> bool:
+        """Enter, as ``with`` does, if nobody is in the way; otherwise stay outside, and say so."""
+        if self._enter_at_once():
+            self._entered()
+            return True
         fcntl.flock(self._queue, fcntl.LOCK_UN)
-        with contextlib.suppress(OSError):  # a full disk must not keep anyone from making space
-            os.pwrite(self._turn, b"%-*d\n" % (_PID_LENGTH, os.getpid()), 0)
+        return False
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        fcntl.flock(self._turn, fcntl.LOCK_UN)
+        self.leave()
 
     def holder(self) -> str:
         """Who holds the lock, or held it last, for people to read."""
@@ -97,6 +107,11 @@ class FairLock:
         except BlockingIOError:
             return False
         return True
+
+    def _entered(self) -> None:
+        fcntl.flock(self._queue, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):  # a full disk must not keep anyone from making space
+            os.pwrite(self._turn, b"%-*d\n" % (_PID_LENGTH, os.getpid()), 0)
 
     def _wait(self) -> None:
         if self._watch is None:

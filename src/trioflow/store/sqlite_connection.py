@@ -34,6 +34,9 @@ _WAL_BYTES_KEPT: Final = 64 * 2**20
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SYNCHRONOUS: Final = {Durability.SYNCED: "FULL", Durability.RELAXED: "NORMAL"}
 
+_CHECKPOINT_PAGES: Final = {Durability.SYNCED: 1000, Durability.RELAXED: 0}
+"""After how many pages a commit moves the log into the database. Only one that waits for the disk anyway does."""
+
 _FULL: Final = "there is no space left for {path}: free some. Nothing is lost, and reading goes on"
 _NOT_WRITABLE: Final = (
     "{path} cannot be opened or written ({error}): give this user the right to write the file and its folder"
@@ -119,6 +122,7 @@ class SqliteConnection:
         """See `Connection.begin`."""
         if durability is not self._durability:
             self.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+            self.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES[durability]}")
             self._durability = durability
         self.execute("BEGIN IMMEDIATE")
         self._writing = True
