@@ -222,6 +222,7 @@ def test_a_function_of_a_module_has_an_entry_point():
 def test_what_another_process_cannot_find_has_none():
     namespace = {}
     exec("def prompted(): pass", namespace)
+    exec(compile("def lost(): pass", "/no/longer/there.py", "exec"), namespace)
 
     def inner():
         pass
@@ -234,5 +235,6 @@ def test_what_another_process_cannot_find_has_none():
         Holder(),
         len,
         namespace["prompted"],
+        namespace["lost"],
     ]
     assert [entrypoint_of(fn) for fn in nowhere] == [None] * len(nowhere)

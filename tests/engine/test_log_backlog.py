@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from attrs import evolve
+
 from trioflow import clock
 from trioflow.engine.log_backlog import Backlog
 from trioflow.wire.requests import LogRecord
@@ -38,6 +40,19 @@ def test_a_backlog_keeps_order_through_memory_and_file_and_counts_the_rest():
     assert backlog.waiting == 0
     assert backlog.put(record(11))
     assert [given.message for given in backlog.first(2)] == ["11"]
+
+
+def test_once_a_record_was_too_much_all_are_until_the_count_is_told():
+    backlog = Backlog(memory_records=0, spool_bytes=400)
+    for message in ("fits", "x" * 400, "would fit"):
+        backlog.put(evolve(record(0), message=message))
+
+    said = []
+    while batch := backlog.first(1):
+        said += [given.message for given in batch]
+        backlog.forget(1)
+
+    assert said == ["fits", "2 log records are missing here: the store did not keep up"]
 
 
 def test_what_is_not_forgotten_is_given_again():

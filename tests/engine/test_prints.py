@@ -112,6 +112,8 @@ def test_the_builtin_is_ours_only_while_somebody_wants_it(flow_logger, task_logg
     with speaking_as(flow_logger, False):
         assert builtins.print is original
         with speaking_as(task_logger, True):
+            with speaking_as(flow_logger, True):
+                assert builtins.print is not original
             assert builtins.print is not original
         assert builtins.print is original
 

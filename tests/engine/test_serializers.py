@@ -79,6 +79,7 @@ def exact(value):
 
 @given(values)
 @example(-0.0)
+@example(["\ud800", {"\udfff": 1}])
 @example([math.nan, math.inf, -math.inf])
 @example([None, True, 1, 1.0, "1"])
 @example({1: "a", "1": "b", None: "c"})

@@ -75,7 +75,7 @@ async def _run(hook: Hook, name: str, subject: Mapping[str, Any], logger: RunLog
 
 
 async def _call(hook: Hook, subject: Mapping[str, Any]) -> None:
-    if _is_async(hook):
+    if inspect.iscoroutinefunction(hook):
         await hook(**subject)
         return
     (answer,) = await trio.to_thread.run_sync(_call_blocking, hook, subject, abandon_on_cancel=True)
@@ -88,19 +88,8 @@ def _call_blocking(hook: Hook, subject: Mapping[str, Any]) -> tuple[object]:
     return (hook(**subject),)
 
 
-def _is_async(hook: Hook) -> bool:
-    inner = _innermost(hook)
-    # An object with an async `__call__` is async too.
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
-
-
 def hook_name(hook: Hook) -> str:
     """What a hook is called in the log: a partial as the function that it wraps, an object as its class."""
-    inner = _innermost(hook)
-    return getattr(inner, "__name__", type(inner).__name__)
-
-
-def _innermost(hook: Hook) -> Hook:
     while isinstance(hook, functools.partial):
         hook = hook.func
-    return hook
+    return getattr(hook, "__name__", type(hook).__name__)

@@ -57,7 +57,6 @@ kind_of: Callable[[Any], type[Any]] = type
 _ATOMS = frozenset({type(None), bool, int, float, str})
 _CONTAINERS = frozenset({list, dict})
 _PLAIN = _ATOMS | _CONTAINERS
-_TEXT = {str}
 _TAG = b'{"$'
 
 
@@ -94,7 +93,7 @@ def _is_plain(value: Any) -> bool:
     if kind is list:
         return _are_plain(value)
     if kind is dict:
-        return _keys_are_plain(value) and _are_plain(value.values())
+        return not _looks_tagged(value) and _are_plain(value.values())
     return kind in _ATOMS and (kind is not float or isfinite(value))
 
 
@@ -107,9 +106,12 @@ def _are_plain(values: Any) -> bool:
     return kinds <= _ATOMS or all(_is_plain(value) for value in values if type(value) in _CONTAINERS)
 
 
-def _keys_are_plain(value: dict[Any, Any]) -> bool:
-    # A dict of one key that begins with a dollar sign would be read as a tag.
-    return set(map(type, value)) <= _TEXT and (len(value) != 1 or next(iter(value))[:1] != "$")
+def _looks_tagged(value: dict[Any, Any]) -> bool:
+    """Whether it would be read as a tag. Keys that are no texts are left to orjson, which refuses them."""
+    if len(value) != 1:
+        return False
+    (key,) = value
+    return type(key) is str and key[:1] == "$"
 
 
 # --- pickle
