@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from random import Random
 from uuid import UUID
 
 from attrs import evolve
@@ -150,3 +152,24 @@ def _proposal(*, run: Run, current: State | None, counters: dict, flags: dict, *
     """One proposal of its parts."""
     run = evolve(run, state=current, **counters)
     return Proposal(run=run, now=NOW, transition_id=TRANSITION, **flags, **given)
+
+
+def sample(table: Table, current: StateType | None, to: StateType, count: int) -> Iterator[Proposal]:
+    """The same ``count`` proposals for this pair of types every time, each by the run's owner."""
+    pick = Random(f"{table.name} {current} {to}").choice
+    runs = FLOW_RUNS_IN_PAUSES if table.name == FLOW_RUNS.name else TASK_RUNS_IN_FLOWS
+    for _ in range(count):
+        fence = pick(FENCES)
+        yield _proposal(
+            run=pick(runs),
+            current=evolve(pick(STATES[current]), timestamp=BEFORE) if current else None,
+            counters=pick(COUNTERS),
+            state=pick(STATES[to]),
+            facts=Facts(
+                fence=fence,
+                parent=pick([*PARENTS, *RUNNING_PARENTS * 9]),
+                cached=pick([None, *STATES[StateType.COMPLETED]]),
+                limits=pick(LIMITS),
+            ),
+            flags={**pick(FLAGS), "epoch": fence.epoch, "force": False},
+        )

@@ -51,7 +51,7 @@ def clamped_poisson(average: float, factor: float, draw: float) -> float:
 
 
 def exponential_backoff(factor: float) -> Callable[[int], list[float]]:
-    """Delays that double: ``factor`` seconds, then twice, then four times that, for as many retries as there are.
+    """Delays that double: ``factor`` seconds, then twice, then four times that, for each retry up to the 50th.
 
     Raises:
         FlowDefinitionError: ``factor`` is negative.
@@ -60,7 +60,7 @@ def exponential_backoff(factor: float) -> Callable[[int], list[float]]:
         raise FlowDefinitionError(f"the factor of a backoff is a number of seconds, 0 or more, not {factor}")
 
     def delays(retries: int) -> list[float]:
-        return [factor * 2.0**retry for retry in range(min(retries, MAX_DELAYS))]
+        return [min(factor * 2.0**retry, MAX_DELAY_SECONDS) for retry in range(min(retries, MAX_DELAYS))]
 
     return delays
 

@@ -1,0 +1,60 @@
+"""States as values: what they say of themselves, and the one that stands for several."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from trioflow.core.states import (
+    Cancelled,
+    Completed,
+    Crashed,
+    Failed,
+    Paused,
+    Pending,
+    Resuming,
+    Running,
+    State,
+    Suspended,
+    aggregate,
+    resumed,
+)
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def test_a_state_reads_as_its_name_and_message() -> None:
+    assert str(Completed()) == "Completed()"
+    assert str(Failed(message="no")) == "Failed('no')"
+
+
+@pytest.mark.behaviour("ST-08")
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([], Completed(message="All states completed.")),
+        ([Completed(), Completed()], Completed(message="All states completed.")),
+        ([Failed(), Cancelled(), Completed()], Cancelled(message="1/3 states cancelled.")),
+        ([Failed(), Paused(key="1")], Paused(key="1")),
+        ([Suspended(key="1"), Completed()], Suspended(key="1")),
+        ([Failed(), Crashed(), Completed()], Failed(message="2/3 states failed.")),
+        ([Failed(), Pending(), Completed()], Failed(message="1/3 states are not final.")),
+    ],
+    ids=["none", "completed", "cancelled", "paused", "suspended", "failed", "not final"],
+)
+def test_one_state_stands_for_several(states: list[State], expected: State) -> None:
+    combined = aggregate(states)
+    assert (combined.type, combined.name, combined.message) == (
+        expected.type,
+        expected.name,
+        expected.message,
+    )
+    assert combined.data == tuple(states)
+
+
+@pytest.mark.behaviour("PA-16")
+def test_only_a_paused_run_is_resumed_each_kind_in_its_way() -> None:
+    assert resumed(Paused(), NOW) == Running()
+    assert resumed(Suspended(), NOW) == Resuming(NOW)
+    assert [resumed(state, NOW) for state in (None, Pending(), Running(), Failed())] == [None] * 4
