@@ -34,6 +34,12 @@ def recorder(tmp_path):
     return Recorder.at(tmp_path / "home")
 
 
+async def record(recorder, value):
+    """As the engine does."""
+    data = recorder.serialize(value)
+    return recorder.inline(data) or await recorder.store(data)
+
+
 def files(recorder):
     return sorted(path.name for path in (recorder.home / "results").glob("*"))
 
@@ -42,15 +48,15 @@ def files(recorder):
 
 
 async def test_a_small_value_stands_in_its_row(recorder):
-    recorded = await recorder.record({"a": (1, 2)})
+    recorded = await record(recorder, {"a": (1, 2)})
 
     assert recorded == RecordedResult(serializer="json", inline='{"a":{"$tuple":[1,2]}}', size=22)
-    assert await recorder.read(recorded) == recorder.read_nowait(recorded) == {"a": (1, 2)}
+    assert await recorder.read(recorded) == {"a": (1, 2)}
     assert not recorder.home.exists()
 
 
 async def test_a_large_value_is_a_file_named_by_its_content(recorder):
-    recorded = await recorder.record(LARGE)
+    recorded = await record(recorder, LARGE)
 
     assert recorded == RecordedResult(
         serializer="json", reference=recorded.sha256, sha256=recorded.sha256, size=INLINE_BYTES + 3
@@ -59,28 +65,27 @@ async def test_a_large_value_is_a_file_named_by_its_content(recorder):
     assert await recorder.read(recorded) == LARGE
 
 
-def test_without_waiting_a_large_value_is_not_recorded(recorder):
-    assert recorder.record_nowait(LARGE) is None
-    assert recorder.record_nowait("x") == RecordedResult(serializer="json", inline='"x"', size=3)
+def test_a_large_value_does_not_stand_in_its_row(recorder):
+    assert recorder.inline(recorder.serialize(LARGE)) is None
     assert not recorder.home.exists()
 
 
 async def test_the_largest_value_that_stands_in_its_row_is_as_large_as_is_said(recorder):
-    assert (await recorder.record("x" * (INLINE_BYTES - 2))).inline
-    assert (await recorder.record("x" * (INLINE_BYTES - 1))).reference
+    assert (await record(recorder, "x" * (INLINE_BYTES - 2))).inline
+    assert (await record(recorder, "x" * (INLINE_BYTES - 1))).reference
 
 
 async def test_equal_values_share_one_file_and_a_damaged_one_is_mended(recorder):
-    recorded = await recorder.record(LARGE)
+    recorded = await record(recorder, LARGE)
     recorder.home.joinpath("results", recorded.sha256).write_text("damaged")
 
-    assert await recorder.record(LARGE) == recorded
+    assert await record(recorder, LARGE) == recorded
     assert await recorder.read(recorded) == LARGE
     assert files(recorder) == [recorded.sha256]
 
 
 async def test_results_are_for_their_owner_alone(recorder):
-    recorded = await recorder.record(LARGE)
+    recorded = await record(recorder, LARGE)
     directory = recorder.home / "results"
 
     assert [path.stat().st_mode & 0o777 for path in (directory, directory / recorded.sha256)] == [
@@ -100,7 +105,7 @@ async def test_a_file_is_synced_before_it_gets_its_name_and_its_directory_after(
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", told)
-    await recorder.record(LARGE)
+    await record(recorder, LARGE)
 
     assert seen == [(False, 0), (True, 1)]
 
@@ -114,7 +119,7 @@ async def test_a_disk_that_takes_nothing_is_an_error_of_ours_and_nothing_is_left
     monkeypatch.setattr(os, "fsync", full)
 
     with pytest.raises(UnwritableResult, match="No space left"):
-        await recorder.record(LARGE)
+        await record(recorder, LARGE)
     assert files(recorder) == []
 
 
@@ -122,7 +127,7 @@ async def test_recording_is_not_torn_by_cancellation(recorder):
     """The thread is waited for: what a caller hears of is whole."""
     with trio.CancelScope() as scope:
         scope.cancel()
-        await recorder.record(LARGE)
+        await record(recorder, LARGE)
 
     assert scope.cancelled_caught
     assert [len(name) for name in files(recorder)] in ([], [64])
@@ -130,14 +135,14 @@ async def test_recording_is_not_torn_by_cancellation(recorder):
 
 def test_what_cannot_be_recorded_is_refused_when_it_is_serialised(recorder):
     with pytest.raises(NotSerializable, match=r"result\['a'\] is a builtins\.object"):
-        recorder.record_nowait({"a": object()})
+        recorder.serialize({"a": object()})
 
 
-def test_another_serializer_is_for_the_same_home(recorder):
-    recorded = recorder.using("pickle").record_nowait(1j)
+async def test_another_serializer_is_for_the_same_home(recorder):
+    recorded = await record(recorder.using("pickle"), 1j)
 
     assert recorded.serializer == "pickle"
-    assert recorder.read_nowait(recorded) == 1j
+    assert await recorder.read(recorded) == 1j
     assert recorder.using(None) is recorder.using("json") is recorder
 
 
@@ -150,7 +155,7 @@ def test_an_unknown_serializer_is_the_callers_mistake(recorder):
 
 
 async def test_a_missing_file_is_an_unreadable_result_that_says_whose(recorder):
-    recorded = await recorder.record(LARGE)
+    recorded = await record(recorder, LARGE)
     recorder.home.joinpath("results", recorded.sha256).unlink()
 
     with pytest.raises(
@@ -160,7 +165,7 @@ async def test_a_missing_file_is_an_unreadable_result_that_says_whose(recorder):
 
 
 async def test_a_changed_file_is_unreadable(recorder):
-    recorded = await recorder.record(LARGE)
+    recorded = await record(recorder, LARGE)
     recorder.home.joinpath("results", recorded.sha256).write_text('"another value"')
 
     with pytest.raises(UnreadableResult, match="has changed since it was written"):
@@ -168,8 +173,8 @@ async def test_a_changed_file_is_unreadable(recorder):
 
 
 async def test_a_file_is_not_taken_for_another(recorder):
-    recorded = await recorder.record(LARGE)
-    other = await recorder.record(ANOTHER_LARGE)
+    recorded = await record(recorder, LARGE)
+    other = await record(recorder, ANOTHER_LARGE)
 
     with pytest.raises(UnreadableResult, match="has changed"):
         await recorder.read(evolve(recorded, reference=other.reference))
@@ -181,17 +186,17 @@ async def test_a_reference_leads_nowhere_but_to_a_result(recorder, reference):
         await recorder.read(RecordedResult(serializer="json", reference=reference, sha256=reference))
 
 
-def test_what_no_serializer_understands_is_unreadable(recorder):
+async def test_what_no_serializer_understands_is_unreadable(recorder):
     with pytest.raises(UnreadableResult, match="yaml"):
-        recorder.read_nowait(RecordedResult(serializer="yaml", inline="a: 1"))
+        await recorder.read(RecordedResult(serializer="yaml", inline="a: 1"))
 
 
-def test_a_pickle_that_another_home_signed_is_not_opened(recorder, tmp_path):
-    recorder.using("pickle").record_nowait(1)
-    recorded = Recorder.at(tmp_path / "other", "pickle").record_nowait(1)
+async def test_a_pickle_that_another_home_signed_is_not_opened(recorder, tmp_path):
+    await record(recorder.using("pickle"), 1)
+    recorded = await record(Recorder.at(tmp_path / "other", "pickle"), 1)
 
     with pytest.raises(UnreadableResult, match="not signed"):
-        recorder.read_nowait(recorded)
+        await recorder.read(recorded)
 
 
 # --- exceptions
@@ -284,7 +289,7 @@ async def test_an_exception_pickled_by_another_home_is_told_as_text(recorder, tm
 
 
 async def test_a_state_from_the_store_comes_to_life(recorder):
-    small, large = await recorder.record(None), await recorder.record(LARGE)
+    small, large = await record(recorder, None), await record(recorder, LARGE)
 
     assert await load(Completed(data=small), recorder) == Completed(data=Returned(None, small))
     assert await load(Completed(data=large), recorder) == Completed(data=Returned(LARGE, large))
@@ -294,7 +299,7 @@ async def test_a_state_from_the_store_comes_to_life(recorder):
 async def test_a_value_that_looks_like_an_exception_record_is_a_value(recorder):
     value = {"$exception": {"type": "KeyError"}}
 
-    live = await load(Completed(data=await recorder.record(value)), recorder)
+    live = await load(Completed(data=await record(recorder, value)), recorder)
 
     assert result_of(live) == value
 

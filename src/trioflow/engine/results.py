@@ -113,28 +113,6 @@ class Recorder:
             serializer=self.serializer.name, reference=digest, sha256=digest, size=len(data)
         )
 
-    def record_nowait(self, value: Any) -> RecordedResult | None:
-        """Records a small value; None when it is too large to stand in its row.
-
-        Raises:
-            NotSerializable: see `serialize`.
-        """
-        return self.inline(self.serialize(value))
-
-    async def record(self, value: Any) -> RecordedResult:
-        """Records a value of any size.
-
-        Raises:
-            NotSerializable: see `serialize`.
-            UnwritableResult: see `store`.
-        """
-        data = self.serialize(value)
-        recorded = self.inline(data)
-        if recorded is None:
-            return await self.store(data)
-        await trio.lowlevel.checkpoint()
-        return recorded
-
     def record_exception(self, error: BaseException) -> RecordedResult:
         """An exception as text: type, module, message, traceback; never fails.
 
@@ -169,18 +147,6 @@ class Recorder:
     def _results(self) -> Path:
         return self.home / "results"
 
-    def read_nowait(self, recorded: RecordedResult, of: str = "a run") -> Any:
-        """The value that stands in its row (``recorded.inline`` is not None).
-
-        Args:
-            recorded: what the store keeps.
-            of: whose result it is, for the error.
-
-        Raises:
-            UnreadableResult: see `read`.
-        """
-        return self._read(recorded, (recorded.inline or "").encode(), of)
-
     async def read(self, recorded: RecordedResult, of: str = "a run") -> Any:
         """The value that was recorded.
 
@@ -194,7 +160,7 @@ class Recorder:
         """
         if recorded.inline is not None:
             await trio.lowlevel.checkpoint()
-            return self.read_nowait(recorded, of)
+            return self._read(recorded, recorded.inline.encode(), of)
         try:
             data = await trio.to_thread.run_sync(
                 result_files.fetch, self._results, recorded, limiter=self._limiter
@@ -238,8 +204,7 @@ async def load(state: State, recorder: Recorder, of: str = "a run") -> State:
     """
     match state.data:
         case RecordedResult(inline=str(text)) as recorded if text.startswith(_EXCEPTION):
-            await trio.lowlevel.checkpoint()
-            told = recorder.read_nowait(evolve(recorded, inline=text[len(_EXCEPTION) : -1]), of)
+            told = await recorder.read(evolve(recorded, inline=text[len(_EXCEPTION) : -1]), of)
             return evolve(state, data=Raised(_exception(told, state, recorder), recorded))
         case RecordedResult() as recorded:
             return evolve(state, data=Returned(await recorder.read(recorded, of), recorded))
