@@ -69,6 +69,14 @@ def test_who_comes_back_stands_behind_who_waits(database, lock):
     assert order == ["other", "again"] * 20
 
 
+def test_nobody_slips_in_past_who_waits_though_the_lock_is_just_free(database, lock):
+    with Path(f"{database}.queue").open() as line:
+        fcntl.flock(line, fcntl.LOCK_EX)
+        assert not lock._enter_at_once()
+    with lock:
+        pass
+
+
 class Listener(logging.Handler):
     """Hears the first thing that is logged."""
 
