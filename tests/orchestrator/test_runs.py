@@ -232,3 +232,16 @@ async def test_a_rename_changes_the_name_alone(desk: Desk) -> None:
     renamed = await desk.flow_run(run.id)
     assert renamed.name == "calm-crane"
     assert (renamed.version, renamed.state) == (run.version, run.state)
+
+
+async def test_a_subflow_shows_on_the_task_run_that_stands_for_it(desk: Desk) -> None:
+    parent = await desk.start()
+    stand_in = await desk.begin(parent, state=Pending(), name="child-0")
+    created = await desk.create(root_id=parent.id, parent_task_run_id=stand_in.run.id, epoch=parent.epoch)
+    child = created.run
+    await desk.propose(child.id, Running(), epoch=parent.epoch)
+    await desk.propose(child.id, Completed(), epoch=parent.epoch)
+    shown = await desk.ask(endpoints.READ_TASK_RUN, requests.ReadTaskRun(run_id=stand_in.run.id))
+    assert (shown.state.name, shown.state.details.child_flow_run_id) == ("Completed", child.id)
+    assert await desk.names(stand_in.run.id) == ["Pending", "Pending", "Running", "Completed"]
+    assert await desk.rows("SELECT count(*) FROM leases") == [(1,)]

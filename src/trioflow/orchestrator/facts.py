@@ -72,6 +72,8 @@ class _Wanted:
             case CreateFlowRun():
                 self.flow_names.add(request.flow_name)
                 self.flow_runs |= {request.id, request.root_id or request.id}
+                if request.parent_task_run_id is not None:
+                    self.task_runs.add(request.parent_task_run_id)
                 self.transitions.add(request.transition_id)
             case RenameRun():
                 self.flow_runs.add(request.run_id)
