@@ -126,9 +126,11 @@ class Disk:
                 self.apply(part)
 
     def write_to(self, database: Path):
+        """Makes the files anew: a file system may sync one that is overwritten."""
+        for end in ("", "-wal", "-shm"):
+            Path(f"{database}{end}").unlink(missing_ok=True)
         for end, data in self.files.items():
             Path(f"{database}{end}").write_bytes(data)
-        Path(f"{database}-shm").unlink(missing_ok=True)
 
 
 def surviving(write, how, chance):
