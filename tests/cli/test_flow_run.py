@@ -162,7 +162,9 @@ def test_inspect_shows_states_tasks_and_last_words(shell):
     assert "parameters n=3" in lines
     assert [line.split()[-1] for line in lines[lines.index("States") + 1 :][:2]] == ["Pending", "Running"]
     assert "Tasks: 1 Failed" in lines
-    assert any(line.startswith("00000007 add-0 Failed now") and line.endswith("no such thing") for line in lines)
+    assert any(
+        line.startswith("00000007 add-0 Failed now") and line.endswith("no such thing") for line in lines
+    )
     assert lines[-1].endswith("| INFO | three of them")
     assert shell("flow-run", "logs", "brave-otter").out.endswith("| INFO    | three of them\n")
     assert shell("flow-run", "logs", "brave-otter", "--json").data[0]["message"] == "three of them"
