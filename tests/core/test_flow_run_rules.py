@@ -165,6 +165,7 @@ def test_resuming_too_late_fails_the_run() -> None:
     reason = "The flow run's pause has timed out and can no longer resume."
     decision = ask(flow_run(Paused(timeout=PAST)), Running())
     assert decision.verdict == Reject(written(failed), reason, written=True)
+    assert isinstance(ask(flow_run(Paused(timeout=NOW)), Running()).verdict, Accept)
 
 
 def test_a_blocking_pause_is_part_of_the_attempt() -> None:

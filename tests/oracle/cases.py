@@ -128,9 +128,9 @@ def _case(raw: Mapping[str, Any], default: Mapping[str, Any]) -> Case:
         target=raw.get("to", "resume"),
         initial=raw["initial"] if "initial" in raw else spelled_out(raw["from"]),
         proposed=raw.get("proposed"),
-        before=raw["before"],
+        before=_ordered(raw["before"]),
         outcome=raw["outcome"],
-        changed=raw["changed"],
+        changed=_ordered(raw["changed"]),
     )
 
 
@@ -138,6 +138,12 @@ def type_of(spelled: Mapping[str, Any]) -> StateType:
     """The type of a state as the data spell it: there a SUSPENDED one is PAUSED and rescheduled."""
     suspended = spelled.get("details", {}).get("pause_reschedule")
     return StateType.SUSPENDED if suspended else StateType(spelled["type"])
+
+
+def _ordered(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of a run, with the holders of each slot in one order."""
+    slots = fields.get("slots")
+    return {**fields, "slots": {tag: sorted(held) for tag, held in slots.items()}} if slots else fields
 
 
 SPELLINGS = {

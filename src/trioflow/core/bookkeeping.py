@@ -56,8 +56,7 @@ def write_down(
             after = _task_run(run, state, retried=retried, parent=proposal.facts.parent)
     after = evolve(after, state=state, version=run.version + 1, times=_times(run, state))
     verdict = Accept(state) if chosen is None else Reject(state, chosen, written=True)
-    followed = (*effects, *_effects(after, state, remember=chosen is None))
-    return Decision(verdict=verdict, run=after, effects=followed)
+    return Decision(verdict=verdict, run=after, effects=(*effects, *_effects(after, state)))
 
 
 def _flow_run(run: FlowRun, state: State, *, retried: bool, new_owner: bool) -> FlowRun:
@@ -145,14 +144,14 @@ def _is_outermost(run: Run) -> bool:
             return run.flow_run_id is None
 
 
-def _effects(run: Run, state: State, *, remember: bool) -> Iterator[Effect]:
+def _effects(run: Run, state: State) -> Iterator[Effect]:
     """What else the step brings about: nothing here is a choice."""
     if isinstance(run, FlowRun) and run.parent_task_run_id:
         yield MirrorToParent(run.parent_task_run_id)
     if isinstance(run, TaskRun) and run.tags and state.type not in HOLD_SLOTS:
         yield ReleaseSlots()
     key = state.details.cache_key
-    if isinstance(run, TaskRun) and remember and key and state.is_completed and state.data is not None:
+    if isinstance(run, TaskRun) and key and state.is_completed and state.data is not None:
         yield RememberResult(key, state.details.cache_expiration)
     if state.is_final and _is_outermost(run):
         yield EndLease()
