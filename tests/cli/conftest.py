@@ -43,28 +43,37 @@ class Shell:
         code = main(["--home", str(self.home), *words])
         return Answer(code, *self.capture.readouterr())
 
-    def ask(self, endpoint: endpoints.Endpoint[Any, Any], request: Any) -> Any:
-        """Ask the home's store, as another process would."""
+    def ask(self, *asked: tuple[endpoints.Endpoint[Any, Any], Any]) -> None:
+        """Ask the home's store, one after the other, as another process would."""
 
-        async def asked() -> Any:
-            return await (await current_client()).call(endpoint, request)
+        async def ask() -> None:
+            client = await current_client()
+            for endpoint, request in asked:
+                await client.call(endpoint, request)
 
         with use_settings(evolve(current_settings(), home=self.home)):
-            return trio.run(asked)
+            trio.run(ask)
 
     def flow_run(self, id: int, name: str, *states: State, flow: str = "greet", **fields: Any) -> UUID:
         """A run that nobody owns, which was in these states one after the other."""
         first, *others = states or (Pending(),)
-        created = requests.CreateFlowRun(
-            id=UUID(int=id), flow_name=flow, name=name, state=first, transition_id=clock.new_id(), **fields
+        created = creation(id, name, first, flow, **fields)
+        proposals = [
+            requests.ProposeFlowRunState(run_id=created.id, state=state, transition_id=clock.new_id())
+            for state in others
+        ]
+        self.ask(
+            (endpoints.CREATE_FLOW_RUN, created),
+            *((endpoints.PROPOSE_FLOW_RUN_STATE, proposal) for proposal in proposals),
         )
-        self.ask(endpoints.CREATE_FLOW_RUN, created)
-        for state in others:
-            proposal = requests.ProposeFlowRunState(
-                run_id=created.id, state=state, transition_id=clock.new_id()
-            )
-            self.ask(endpoints.PROPOSE_FLOW_RUN_STATE, proposal)
         return created.id
+
+
+def creation(id: int, name: str, state: State, flow: str = "greet", **fields: Any) -> requests.CreateFlowRun:
+    """The request that makes a flow run."""
+    return requests.CreateFlowRun(
+        id=UUID(int=id), flow_name=flow, name=name, state=state, transition_id=clock.new_id(), **fields
+    )
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.cli.conftest import creation
 from trioflow import clock
 from trioflow.core.states import Completed, Failed, Pending, Running, Scheduled
 from trioflow.wire import endpoints, requests
@@ -55,8 +56,8 @@ def test_ls_shows_what_is_asked_for(shell, words, names):
 
 
 def test_ls_goes_over_all_pages_up_to_the_limit(shell):
-    for number in range(1, 206):
-        shell.flow_run(number, f"run-{number}")
+    runs = [creation(number, f"run-{number}", Pending()) for number in range(1, 206)]
+    shell.ask(*((endpoints.CREATE_FLOW_RUN, run) for run in runs))
 
     assert len(shell("flow-run", "ls", "--json", "--limit", "204").data) == 204
     assert len(shell("flow-run", "ls", "--json", "--limit", "1000").data) == 205
@@ -139,11 +140,9 @@ def test_inspect_shows_states_tasks_and_last_words(shell):
         flow_run_id=run_id,
         root_id=run_id,
     )
-    shell.ask(endpoints.BEGIN_TASK_RUN, began)
     failed = requests.ProposeTaskRunState(
         run_id=began.id, state=Failed(message="no such thing"), transition_id=clock.new_id()
     )
-    shell.ask(endpoints.PROPOSE_TASK_RUN_STATE, failed)
     said = requests.LogRecord(
         flow_run_id=run_id,
         task_run_id=None,
@@ -152,7 +151,11 @@ def test_inspect_shows_states_tasks_and_last_words(shell):
         message="three of them",
         at=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    shell.ask(endpoints.APPEND_LOGS, requests.AppendLogs(records=(said,)))
+    shell.ask(
+        (endpoints.BEGIN_TASK_RUN, began),
+        (endpoints.PROPOSE_TASK_RUN_STATE, failed),
+        (endpoints.APPEND_LOGS, requests.AppendLogs(records=(said,))),
+    )
 
     shown = shell("flow-run", "inspect", "brave-otter").out
     lines = [" ".join(line.split()) for line in shown.splitlines()]
