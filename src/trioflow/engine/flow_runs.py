@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from trioflow.engine.flows import Flow
 
 _DEFAULT_TASK_RUNNER: TaskRunner = NurseryTaskRunner()
-_LEFT_ALONE = frozenset({StateType.PENDING, StateType.PAUSED, StateType.SUSPENDED})
+_GOES_ON_LATER = frozenset({StateType.PAUSED, StateType.SUSPENDED})
 
 
 @final
@@ -75,7 +75,7 @@ class FlowRunDrive:
     def _stopped(self, stop: Stop) -> State:
         state = stop.state
         if state is None or (
-            stop.reason is not None and not state.is_final and state.type not in _LEFT_ALONE
+            stop.reason is not None and not state.is_final and state.type not in _GOES_ON_LATER
         ):
             raise RunAborted(f"flow run {self.run.name!r} cannot go on here: {stop.reason}")
         if state.is_final:

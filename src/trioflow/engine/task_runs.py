@@ -27,7 +27,7 @@ from trioflow.engine.logs import RunLogger, speaking_as, task_run_logger
 from trioflow.engine.naming import run_name
 from trioflow.engine.results import Raised, Recorder, message_of
 from trioflow.engine.sessions import Session
-from trioflow.errors import TrioflowBug, UnreadableResult, UpstreamTaskError
+from trioflow.errors import RunAborted, RunNotFound, TrioflowBug, UnreadableResult, UpstreamTaskError
 from trioflow.processes import this_process
 from trioflow.wire.endpoints import BEGIN_TASK_RUN, PROPOSE_TASK_RUN_STATE, READ_FLOW_RUN
 from trioflow.wire.replies import TaskRunAnswer
@@ -170,7 +170,11 @@ class TaskRunDrive:
             epoch=self.session.epoch,
             owner=None if flow_run else this_process(),
         )
-        answer = await self.session.client.call(BEGIN_TASK_RUN, request)
+        try:
+            answer = await self.session.client.call(BEGIN_TASK_RUN, request)
+        except RunNotFound as error:
+            await self._leave_what_is_not_ours()
+            raise RunAborted(message_of(error)) from error
         self.future.run_id = answer.run.id
         self.logger = task_run_logger(answer.run, self.task.name, self.logger)
         if state.type is StateType.PENDING:  # It begins as PENDING anyway; what it waits for is told next.
