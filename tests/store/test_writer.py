@@ -14,6 +14,7 @@ from tests.store.ledger import LEDGER, Refused, enter, entered, entering
 from trioflow.errors import StoreClosed, TrioflowBug
 from trioflow.store.lock import FairLock
 from trioflow.store.sqlite import open_memory, open_sqlite
+from trioflow.store.store import Durability
 
 
 async def test_all_that_waits_shares_one_transaction_in_the_order_of_arrival(file_store, elsewhere):
@@ -83,6 +84,50 @@ async def test_what_has_not_begun_can_be_withdrawn(file_store, elsewhere):
                 await file_store.coalesce(enter, "withdrawn")
             assert scope.cancelled_caught
     assert await file_store.read(entered) == ["a", "b"]
+
+
+async def test_what_is_withdrawn_in_the_tick_that_gathered_it_leaves_no_trace(file_store):
+    """Which task comes first in a tick is Trio's choice, so there are many ticks."""
+    for tick in range(50):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(file_store.coalesce, enter, f"kept {tick}")
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as inner:
+                    inner.start_soon(file_store.coalesce, enter, f"withdrawn {tick}")
+                    await trio.lowlevel.checkpoint()
+                    scope.cancel()
+        assert file_store._writer._handed == 0
+    kept = [name for name in await file_store.read(entered) if name.startswith("kept")]
+    assert kept == [f"kept {tick}" for tick in range(50)]
+
+
+@pytest.mark.parametrize("kind", ["transact", "coalesce"])
+async def test_relaxed_items_keep_their_faults_to_themselves_and_their_order(file_store, kind):
+    """Few of them are run on the event loop: everything else that is promised holds there too."""
+    faults = []
+
+    async def ask(name):
+        try:
+            if kind == "transact":
+                await file_store.transact(entering(name), durability=Durability.RELAXED)
+            else:
+                await file_store.coalesce(enter, name, durability=Durability.RELAXED)
+        except Refused as refused:
+            faults.append(refused.args)
+
+    for group in (["a"], ["bad b"], ["c", "bad d", "e"], [f"{number}" for number in range(20)]):
+        async with trio.open_nursery() as nursery:
+            for name in group:
+                nursery.start_soon(ask, name)
+    assert sorted(faults) == [("bad b",), ("bad d",)]
+    names = await file_store.read(entered)
+    assert (names[0], set(names[1:3]), set(names[3:])) == (
+        "a",
+        {"c", "e"},
+        {f"{number}" for number in range(20)},
+    )
+    assert file_store.last_change() == 23
+    assert file_store._writer._handed == 0
 
 
 async def test_while_another_process_holds_the_lock_even_the_only_one_can_be_withdrawn(file_store, elsewhere):

@@ -161,8 +161,9 @@ class Writer:
 
     def _send(self) -> None:
         """Runs what was gathered, or hands it over to the thread."""
-        gathered, self._gathered = self._gathered, []
-        if self._is_little(gathered) and self._run_here(gathered):
+        gathered = [request for request in self._gathered if not request.withdrawn]
+        self._gathered = []
+        if not gathered or (self._is_little(gathered) and self._run_here(gathered)):
             return
         self._handed += len(gathered)
         for request in gathered:
@@ -212,6 +213,7 @@ class Writer:
 
     def _turn_away(self) -> None:
         """Tells everyone who was not begun that it is too late."""
+        self._send()
         with self._guard:
             self._take_arrivals(self._queue.qsize())
             late = self._begin_arrived()
