@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -43,6 +45,11 @@ class Shell:
         code = main(["--home", str(self.home), *words])
         return Answer(code, *self.capture.readouterr())
 
+    def the_only_run(self) -> dict[str, Any]:
+        """As `flow-run ls --json` tells it."""
+        (run,) = self("flow-run", "ls", "--json").data
+        return run
+
     def ask(self, *asked: tuple[endpoints.Endpoint[Any, Any], Any]) -> None:
         """Ask the home's store, one after the other, as another process would."""
 
@@ -79,3 +86,15 @@ def creation(id: int, name: str, state: State, flow: str = "greet", **fields: An
 @pytest.fixture
 def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(tmp_path / "home", capsys)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], str]:
+    """Writes a file with flows; its path."""
+
+    def write(code: str) -> str:
+        path = tmp_path / "flows.py"
+        path.write_text(textwrap.dedent(code))
+        return str(path)
+
+    return write

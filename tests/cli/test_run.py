@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from tests.cli.conftest import Shell
-
-TRIOFLOW = [sys.executable, "-c", "import sys; from trioflow.cli.main import main; sys.exit(main())"]
 
 GREETING = """
 from trioflow import flow, task
@@ -30,21 +19,6 @@ async def greet(name: str, times: int = 1, dry: bool = False) -> dict:
 """
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(code: str, name: str = "flows.py") -> str:
-        path = tmp_path / name
-        path.write_text(textwrap.dedent(code))
-        return str(path)
-
-    return write
-
-
-def the_only_run(shell: Shell) -> dict[str, Any]:
-    (run,) = shell("flow-run", "ls", "--json").data
-    return run
-
-
 # --- what is shown
 
 
@@ -55,7 +29,7 @@ def test_a_flow_is_run_its_result_is_on_stdout_and_the_rest_on_stderr(shell, wri
     *_, ended, how_to_look = answer.err.splitlines()
     assert ended.startswith("Completed after ")
     assert ended.endswith(" · 1 of 1 task")
-    run = the_only_run(shell)
+    run = shell.the_only_run()
     assert how_to_look == f"trioflow --home {shell.home} flow-run inspect {run['id'][-8:]}"
     assert (run["flow_name"], run["state"]["type"], run["parameters"]["name"]) == (
         "greet",
@@ -232,14 +206,14 @@ def test_a_rerun_returns_what_was_recorded_and_runs_the_rest(shell, write, tmp_p
     """
     (tmp_path / "log").write_text("")
     first = shell("run", write(code))
-    run = the_only_run(shell)
+    run = shell.the_only_run()
 
     again = shell("flow-run", "rerun", run["name"])
 
     assert (first.code, again.code, again.data) == (1, 0, 3)
     assert (tmp_path / "log").read_text() == "1 2 2 "
     assert " · 2 of 2 tasks · 1 recorded before" in again.err
-    run_again = the_only_run(shell)
+    run_again = shell.the_only_run()
     assert (run_again["id"], run_again["attempt"]) == (run["id"], 2)
 
 
@@ -248,7 +222,7 @@ def test_a_run_whose_file_is_gone_says_where_it_was(shell, write):
     shell("run", file, "-p", "name=ada")
     Path(file).unlink()
 
-    answer = shell("flow-run", "rerun", the_only_run(shell)["name"])
+    answer = shell("flow-run", "rerun", shell.the_only_run()["name"])
 
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == f"error: there is no file {file}: an entry point is path/to/file.py:function\n"
@@ -261,152 +235,3 @@ def test_a_run_that_names_no_file_cannot_be_rerun_from_here(shell):
 
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("error: flow run 00000001 brave-otter does not say where its flow is")
-
-
-# --- real processes
-
-WAITING = """
-from pathlib import Path
-import trio
-from trioflow import flow, task
-
-@task
-async def step(n: int) -> int:
-    print(f"step {n}", flush=True)
-    return n
-
-@flow
-async def waiting() -> int:
-    first = await step(1)
-    try:
-        if not Path(__file__).with_name("go").exists():
-            print("ready", flush=True)
-            await trio.sleep_forever()
-    finally:
-        print("cleaned up", flush=True)
-    return first + await step(2)
-"""
-
-
-@pytest.fixture
-def start(shell, write):
-    """Starts ``trioflow run`` as a process; on its stdout are the flow's prints, in order."""
-    with ExitStack() as stack:
-
-        def start(code: str, *words: str) -> subprocess.Popen[str]:
-            command = [*TRIOFLOW, "--home", str(shell.home), "run", write(code), *words]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            stack.enter_context(process)
-            stack.callback(process.kill)
-            return process
-
-        yield start
-
-
-def read_until(process: subprocess.Popen[str], line: str) -> None:
-    """Waits for this line; its absence is the end of the stream, and fails."""
-    for said in process.stdout:
-        if said == f"{line}\n":
-            return
-    pytest.fail(f"{line!r} was never said: {process.stderr.read()}")
-
-
-def test_ctrl_c_cancels_lets_clean_up_and_stores_the_state(shell, start):
-    process = start(WAITING)
-    read_until(process, "ready")
-
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-
-    assert (process.returncode, out) == (130, "cleaned up\n")
-    assert "Cancelling the run; Ctrl-C again ends it at once.\n" in err
-    assert "Traceback" not in err
-    assert the_only_run(shell)["state"]["type"] == "CANCELLED"
-
-
-def test_a_second_ctrl_c_ends_code_that_never_comes_to_a_checkpoint(shell, start):
-    code = """
-    import signal
-    from trioflow import flow
-
-    @flow
-    async def busy() -> None:
-        handler = signal.getsignal(signal.SIGINT)
-        print("ready", flush=True)
-        while signal.getsignal(signal.SIGINT) is handler:
-            pass
-        print("the first was heard", flush=True)
-        while True:
-            pass
-    """
-    process = start(code)
-    read_until(process, "ready")
-    process.send_signal(signal.SIGINT)
-    read_until(process, "the first was heard")
-
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-
-    assert process.returncode == 130
-    assert "Traceback" not in err
-    assert the_only_run(shell)["state"]["type"] == "CRASHED"
-
-
-def test_sigterm_ends_the_run_and_stores_the_state(shell, start):
-    process = start(WAITING)
-    read_until(process, "ready")
-
-    process.terminate()
-    out, _ = process.communicate(timeout=30)
-
-    assert (process.returncode, out) == (143, "cleaned up\n")
-    assert the_only_run(shell)["state"]["type"] == "CRASHED"
-
-
-def test_a_run_is_cancelled_from_another_process(shell, start):
-    process = start(WAITING)
-    read_until(process, "ready")
-    run = the_only_run(shell)
-
-    answer = shell("flow-run", "cancel", run["name"])
-    out, _ = process.communicate(timeout=30)
-
-    assert (answer.code, answer.out) == (0, f"{run['id'][-8:]} {run['name']}: Cancelled\n")
-    assert (process.returncode, out) == (1, "cleaned up\n")
-
-
-@pytest.mark.promise("P12")
-def test_a_killed_run_is_crashed_and_a_rerun_goes_on_from_what_it_recorded(shell, start, tmp_path):
-    process = start(WAITING)
-    read_until(process, "ready")
-    process.kill()
-    process.wait()
-
-    run = the_only_run(shell)
-    (tmp_path / "go").touch()
-    again = shell("flow-run", "rerun", run["id"][-8:])
-
-    assert run["state"]["type"] == "CRASHED"
-    assert (again.code, again.out) == (0, "cleaned up\nstep 2\n3\n")
-    assert the_only_run(shell)["state"]["type"] == "COMPLETED"
-
-
-def test_a_setting_that_cannot_be_is_one_line(tmp_path):
-    environment = os.environ | {"TRIOFLOW_HOME": str(tmp_path / "home"), "TRIOFLOW_LOG_LEVEL": "LOUD"}
-
-    answer = subprocess.run(
-        [*TRIOFLOW, "flow-run", "ls"], env=environment, capture_output=True, text=True, check=False
-    )
-
-    assert (answer.returncode, answer.stdout) == (2, "")
-    (line,) = answer.stderr.splitlines()
-    assert line.startswith("error: TRIOFLOW_LOG_LEVEL cannot be 'LOUD'")
-
-
-def test_help_imports_neither_trio_nor_the_store():
-    code = "import sys; from trioflow.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
-
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert "flow-run" in answer.stdout
-    assert {"trio", "apsw", "cattrs", "asyncio"} & set(answer.stderr.split()) == set()

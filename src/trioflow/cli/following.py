@@ -8,7 +8,7 @@ cancels the scope that the run lives in.
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from math import inf
 from types import FrameType
@@ -67,17 +67,21 @@ async def follow(
     await follower.remember()
     after = await client.now()
     state: State | None = None
-    async with trio.open_nursery() as nursery:
-        with screen, _first_interrupt(follower.interrupted.set):
+    with (
+        screen,
+        _first_interrupt(follower.interrupted.set),
+        trio.open_signal_receiver(signal.SIGTERM) as terminated,
+    ):
+        async with trio.open_nursery() as nursery:
             nursery.start_soon(follower.listen, after)
             nursery.start_soon(follower.draw)
             nursery.start_soon(follower.cancel_when_interrupted)
-            await nursery.start(follower.end_on_sigterm, nursery.cancel_scope)
+            nursery.start_soon(follower.end_when_terminated, terminated, nursery.cancel_scope)
             try:
                 state = await drive()
             except KeyboardInterrupt:  # The second one. The engine has reported it by now.
                 follower.cut_off_by(signal.SIGINT)
-        nursery.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
     return await follower.outcome(state)
 
 
@@ -187,11 +191,8 @@ class _Follower:
         tell("Cancelling the run; Ctrl-C again ends it at once.")
         await request_cancel(self.client, self.progress.run_id, "Ctrl-C at its terminal.")
 
-    async def end_on_sigterm(self, scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
+    async def end_when_terminated(self, terminated: AsyncIterator[int], scope: trio.CancelScope) -> None:
         """Cancels the scope at the first SIGTERM."""
-        with trio.open_signal_receiver(signal.SIGTERM) as signals:
-            task_status.started()
-            async for _ in signals:
-                self.cut_off_by(signal.SIGTERM)
-                scope.cancel(TERMINATED)
-                return
+        await anext(terminated)
+        self.cut_off_by(signal.SIGTERM)
+        scope.cancel(TERMINATED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import trio
 from attrs import evolve, frozen
 
 from trioflow.cli.render import short_id
@@ -53,6 +54,7 @@ async def find_run(asked: str) -> Found:
         RunNotFound: no run fits.
         AmbiguousRun: several do.
     """
+    await trio.lowlevel.checkpoint()
     found = await _candidates(await current_client(), asked) if home_exists() else []
     match found:
         case []:
@@ -82,15 +84,13 @@ def _fits(id: UUID, digits: str) -> bool:
 async def flow_runs(client: Client, which: FlowRunFilter, most: int | None = None) -> list[Found]:
     """Flow runs, newest first, over all pages; at most ``most``."""
     found: list[Found] = []
-    while most is None or len(found) < most:
+    while True:
         limit = PAGE if most is None else min(PAGE, most - len(found))
-        page = await client.call(
-            FIND_FLOW_RUNS, FindFlowRuns(filter=evolve(which, limit=limit, offset=len(found)))
-        )
+        request = FindFlowRuns(filter=evolve(which, limit=limit, offset=len(found)))
+        page = await client.call(FIND_FLOW_RUNS, request)
         found += map(Found, page.runs, page.flow_names)
-        if len(page.runs) < limit:
-            break
-    return found
+        if len(page.runs) < limit or len(found) == most:
+            return found
 
 
 async def task_runs(client: Client, which: TaskRunFilter) -> list[TaskRun]:

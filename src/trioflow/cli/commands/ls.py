@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import trio
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -34,6 +35,7 @@ async def ls(
         as_data: As JSON.
     """
     which = FlowRunFilter(flow_name=flow, state_types=frozenset(state), roots_only=not subflows)
+    await trio.lowlevel.checkpoint()
     found = await flow_runs(await current_client(), which, most=limit) if home_exists() else []
     if as_data:
         put(as_json([one.as_data() for one in found]))

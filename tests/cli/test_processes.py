@@ -1,0 +1,159 @@
+"""`trioflow run` as a process of its own: signals, kills, cancels from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+TRIOFLOW = [sys.executable, "-c", "import sys; from trioflow.cli.main import main; sys.exit(main())"]
+
+WAITING = """
+from pathlib import Path
+import trio
+from trioflow import flow, task
+
+@task
+async def step(n: int) -> int:
+    print(f"step {n}", flush=True)
+    return n
+
+@flow
+async def waiting() -> int:
+    first = await step(1)
+    try:
+        if not Path(__file__).with_name("go").exists():
+            print("ready", flush=True)
+            await trio.sleep_forever()
+    finally:
+        print("cleaned up", flush=True)
+    return first + await step(2)
+"""
+
+
+@pytest.fixture
+def start(shell, write):
+    """Starts ``trioflow run`` as a process; on its stdout are the flow's prints, in order."""
+    with ExitStack() as stack:
+
+        def start(code: str, *words: str) -> subprocess.Popen[str]:
+            command = [*TRIOFLOW, "--home", str(shell.home), "run", write(code), *words]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def read_until(process: subprocess.Popen[str], line: str) -> None:
+    """Waits for this line; its absence is the end of the stream, and fails."""
+    for said in process.stdout:
+        if said == f"{line}\n":
+            return
+    pytest.fail(f"{line!r} was never said: {process.stderr.read()}")
+
+
+def test_ctrl_c_cancels_lets_clean_up_and_stores_the_state(shell, start):
+    process = start(WAITING)
+    read_until(process, "ready")
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out) == (130, "cleaned up\n")
+    assert "Cancelling the run; Ctrl-C again ends it at once.\n" in err
+    assert "Traceback" not in err
+    assert shell.the_only_run()["state"]["type"] == "CANCELLED"
+
+
+def test_a_second_ctrl_c_ends_code_that_never_comes_to_a_checkpoint(shell, start):
+    code = """
+    import signal
+    from trioflow import flow
+
+    @flow
+    async def busy() -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        print("ready", flush=True)
+        while signal.getsignal(signal.SIGINT) is handler:
+            pass
+        print("the first was heard", flush=True)
+        while True:
+            pass
+    """
+    process = start(code)
+    read_until(process, "ready")
+    process.send_signal(signal.SIGINT)
+    read_until(process, "the first was heard")
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert shell.the_only_run()["state"]["type"] == "CRASHED"
+
+
+def test_sigterm_ends_the_run_and_stores_the_state(shell, start):
+    process = start(WAITING)
+    read_until(process, "ready")
+
+    process.terminate()
+    out, _ = process.communicate(timeout=30)
+
+    assert (process.returncode, out) == (143, "cleaned up\n")
+    assert shell.the_only_run()["state"]["type"] == "CRASHED"
+
+
+def test_a_run_is_cancelled_from_another_process(shell, start):
+    process = start(WAITING)
+    read_until(process, "ready")
+    run = shell.the_only_run()
+
+    answer = shell("flow-run", "cancel", run["name"])
+    out, _ = process.communicate(timeout=30)
+
+    assert (answer.code, answer.out) == (0, f"{run['id'][-8:]} {run['name']}: Cancelled\n")
+    assert (process.returncode, out) == (1, "cleaned up\n")
+
+
+@pytest.mark.promise("P12")
+def test_a_killed_run_is_crashed_and_a_rerun_goes_on_from_what_it_recorded(shell, start, tmp_path):
+    process = start(WAITING)
+    read_until(process, "ready")
+    process.kill()
+    process.wait()
+
+    run = shell.the_only_run()
+    (tmp_path / "go").touch()
+    again = shell("flow-run", "rerun", run["id"][-8:])
+
+    assert run["state"]["type"] == "CRASHED"
+    assert (again.code, again.out) == (0, "cleaned up\nstep 2\n3\n")
+    assert shell.the_only_run()["state"]["type"] == "COMPLETED"
+
+
+def test_a_setting_that_cannot_be_is_one_line(tmp_path):
+    environment = os.environ | {"TRIOFLOW_HOME": str(tmp_path / "home"), "TRIOFLOW_LOG_LEVEL": "LOUD"}
+
+    answer = subprocess.run(
+        [*TRIOFLOW, "flow-run", "ls"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert (answer.returncode, answer.stdout) == (2, "")
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("error: TRIOFLOW_LOG_LEVEL cannot be 'LOUD'")
+
+
+def test_help_imports_neither_trio_nor_the_store():
+    code = "import sys; from trioflow.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "flow-run" in answer.stdout
+    assert {"trio", "apsw", "cattrs", "asyncio"} & set(answer.stderr.split()) == set()
