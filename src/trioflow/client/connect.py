@@ -16,6 +16,8 @@ from trioflow.orchestrator.orchestrator import Orchestrator
 from trioflow.settings import current_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trioflow.client.client import Client
     from trioflow.store.store import Store
 
@@ -32,7 +34,9 @@ async def current_client() -> Client:
     if connection is None or connection.error is not None:
         connection = _Connection()
         _connection.set(connection)
-        trio.lowlevel.spawn_system_task(connection.serve_home, name="trioflow store")
+        # A system task does not see the caller's context, where the settings may be.
+        home = current_settings().database_path
+        trio.lowlevel.spawn_system_task(connection.serve_home, home, name="trioflow store")
     await connection.opened.wait()
     if connection.client is None:
         raise connection.error or trio.RunFinishedError
@@ -72,10 +76,10 @@ class _Connection:
         self.client = client
         self.opened.set()
 
-    async def serve_home(self) -> None:
+    async def serve_home(self, database: Path) -> None:
         """Never raises: an exception in a system task would end the whole ``trio.run``."""
         try:
-            store = await _open_home()
+            store = await _open(database)
             async with trio.open_nursery() as nursery:
                 self.opened_with(await nursery.start(serve_store, store))
         except Exception as error:  # noqa: BLE001 - raised at whoever asks next, see current_client
@@ -96,7 +100,7 @@ def _only(error: Exception) -> Exception:
             return error
 
 
-async def _open_home() -> Store:
+async def _open(database: Path) -> Store:
     from trioflow.store.sqlite import open_sqlite
 
-    return await open_sqlite(current_settings().database_path)
+    return await open_sqlite(database)

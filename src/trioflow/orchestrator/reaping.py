@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trioflow import clock
 from trioflow.core.decisions import Proposal
-from trioflow.core.leases import state_after_reaping
+from trioflow.core.leases import LEASE_EXPIRED, state_after_reaping
 from trioflow.core.states import Cancelled, Crashed, State, StateType
 from trioflow.orchestrator import facts
 
@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trioflow.core.leases import Lease
-    from trioflow.core.runs import Run
+    from trioflow.core.runs import FlowRun, Run
     from trioflow.orchestrator.desk import Desk
     from trioflow.store.store import Tx
-
-LEASE_EXPIRED = "lease_expired"
 
 
 def reap(tx: Tx, desk: Desk, lease: Lease) -> None:
@@ -43,6 +41,13 @@ def reap(tx: Tx, desk: Desk, lease: Lease) -> None:
             _end(desk, child, child_ends, lease.epoch)
         _propose(desk, root, target, lease.epoch, new_owner=True)
     desk.end_lease(lease.run_id)
+
+
+def _end_of(child: Run, root: FlowRun) -> State:
+    """A run that was being cancelled, itself or with its root, is cancelled; all others crashed."""
+    if any(run.state and run.state.type is StateType.CANCELLING for run in (child, root)):
+        return Cancelled(message="Its owner is gone.", cause=LEASE_EXPIRED)
+    return _crashed()
 
 
 def _crashed() -> State:
