@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from attrs import evolve
 
@@ -46,33 +47,31 @@ def write_down(
         effects: what the rules asked for.
     """
     run = proposal.run
-    state = evolve(state, id=proposal.transition_id, timestamp=proposal.now)
     retried = chosen is not None and state.name == AWAITING_RETRY
     match run:
         case FlowRun():
-            after: Run = _flow_run(run, state, retried=retried, new_owner=proposal.new_owner)
-        case TaskRun():
-            state = evolve(state, name=_name(run, state))
-            after = _task_run(run, state, retried=retried, parent=proposal.facts.parent)
-    after = evolve(after, state=state, version=run.version + 1, times=_times(run, state))
+            name, counted = state.name, _flow_run(run, state, retried=retried, new_owner=proposal.new_owner)
+        case _:
+            name, counted = _name(run, state), _task_run(run, state, proposal.facts.parent, retried=retried)
+    state = evolve(state, id=proposal.transition_id, timestamp=proposal.now, name=name)
+    after: Run = evolve(run, state=state, version=run.version + 1, times=_times(run, state), **counted)
     verdict = Accept(state) if chosen is None else Reject(state, chosen, written=True)
     return Decision(verdict=verdict, run=after, effects=(*effects, *_effects(after, state)))
 
 
-def _flow_run(run: FlowRun, state: State, *, retried: bool, new_owner: bool) -> FlowRun:
-    """The counters and the pauses of a flow run that enters ``state``."""
+def _flow_run(run: FlowRun, state: State, *, retried: bool, new_owner: bool) -> dict[str, Any]:
+    """What changes in the counters and the pauses of a flow run that enters ``state``."""
     runs = state.type is StateType.RUNNING
     paused = run.state is not None and run.state.type is StateType.PAUSED
     resumes = run.resuming or paused
     keys, resuming = _pauses(run, state, retried=retried)
-    return evolve(
-        run,
-        attempt=run.attempt + (runs and not resumes),
-        retries_used=0 if _is_over(run) else run.retries_used + retried,
-        resuming=resuming,
-        pause_keys=keys,
-        epoch=run.epoch + new_owner,
-    )
+    return {
+        "attempt": run.attempt + (runs and not resumes),
+        "retries_used": 0 if _is_over(run) else run.retries_used + retried,
+        "resuming": resuming,
+        "pause_keys": keys,
+        "epoch": run.epoch + new_owner,
+    }
 
 
 def _pauses(run: FlowRun, state: State, *, retried: bool) -> tuple[frozenset[str], bool]:
@@ -89,17 +88,16 @@ def _pauses(run: FlowRun, state: State, *, retried: bool) -> tuple[frozenset[str
             return run.pause_keys, run.resuming and not there
 
 
-def _task_run(run: TaskRun, state: State, *, retried: bool, parent: FlowRun | None) -> TaskRun:
-    """The counters of a task run that enters ``state``."""
+def _task_run(run: TaskRun, state: State, parent: FlowRun | None, *, retried: bool) -> dict[str, Any]:
+    """What changes in the counters of a task run that enters ``state``."""
     if state.type is not StateType.RUNNING:
-        return evolve(run, retries_used=run.retries_used + retried)
+        return {"retries_used": run.retries_used + retried}
     flow_run_attempt = parent.attempt if parent else 0
-    return evolve(
-        run,
-        attempt=run.attempt + 1,
-        retries_used=run.retries_used if flow_run_attempt == run.flow_run_attempt else 0,
-        flow_run_attempt=flow_run_attempt,
-    )
+    return {
+        "attempt": run.attempt + 1,
+        "retries_used": run.retries_used if flow_run_attempt == run.flow_run_attempt else 0,
+        "flow_run_attempt": flow_run_attempt,
+    }
 
 
 def _name(run: TaskRun, state: State) -> str:

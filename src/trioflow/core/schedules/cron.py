@@ -11,7 +11,15 @@ from attrs import Factory, field, frozen
 
 from trioflow.core.schedules.cron_fields import CronTable, cron_table
 from trioflow.core.schedules.schedule import Schedule
-from trioflow.core.schedules.zones import TICK, as_utc, first_shown, stretches, wall_time, zone_named
+from trioflow.core.schedules.zones import (
+    MIDNIGHT,
+    TICK,
+    as_utc,
+    first_shown,
+    stretches,
+    wall_time,
+    zone_named,
+)
 from trioflow.errors import InvalidSchedule
 
 
@@ -86,7 +94,7 @@ class CronSchedule(Schedule):
         times = self._table.times
         today = start.date()
         for day in self._table.matching_days(today):
-            midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - a wall time
+            midnight = datetime.combine(day, MIDNIGHT)
             begin = bisect_left(times, start - midnight) if day == today else 0
             for time in times[begin:] if begin else times:
                 yield midnight + time

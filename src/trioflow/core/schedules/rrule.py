@@ -21,6 +21,7 @@ from trioflow.core.schedules.schedule import Schedule
 from trioflow.core.schedules.zones import (
     HORIZON_YEARS,
     LAST_YEAR,
+    MIDNIGHT,
     TICK,
     Stretch,
     as_utc,
@@ -157,7 +158,7 @@ class Recurrence:
     def _timed(self, days: Iterable[date]) -> Iterator[datetime]:
         """Every wall time of the days, in order."""
         for day in days:
-            midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - a wall time
+            midnight = datetime.combine(day, MIDNIGHT)
             for time in self.clock:
                 yield midnight + time
 
@@ -208,7 +209,7 @@ class Recurrence:
         step = self.rule.interval * self.rule.freq.length
         due = stretch.begin - self.rule.freq.length
         for day in self._days((stretch.begin + stretch.offset).date()):
-            midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) - stretch.offset
+            midnight = datetime.combine(day, MIDNIGHT, UTC) - stretch.offset
             if midnight >= stretch.end:
                 return
             for begin, length in self.windows:
@@ -251,7 +252,7 @@ def _days_of_year(days: DayFilter, year: int) -> tuple[date, ...]:
     for kind in [plain, counted] if plain and counted else [days.weekdays]:  # it would want both at once
         matching = rrule(
             YEARLY,
-            dtstart=datetime(year, 1, 1),  # noqa: DTZ001 - a wall time
+            dtstart=datetime.combine(date(year, 1, 1), MIDNIGHT),
             interval=_ONE_YEAR_ONLY,
             wkst=days.weekstart,
             bymonth=days.months or None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -23,7 +23,9 @@ FIRST_YEAR, LAST_YEAR = 2, 9998
 """Outside, a wall time and its instant do not both fit into a datetime."""
 
 TICK = datetime.resolution
-DEFAULT_ANCHOR = datetime(2020, 1, 1)  # noqa: DTZ001 - a wall time, to be read in the schedule's zone
+DEFAULT_ANCHOR = datetime.fromisoformat("2020-01-01")
+"""A wall time, to be read in the schedule's zone."""
+MIDNIGHT = time()
 
 _SECOND = timedelta(seconds=1)
 _PROBE = timedelta(days=2)

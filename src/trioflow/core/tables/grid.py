@@ -62,6 +62,11 @@ class Table:
     rerun: StateType
     cells: Mapping[tuple[Row, StateType], Cell] = field(repr=False)
     added: frozenset[Rule] = frozenset()
+    _facts: Mapping[tuple[Row, StateType], frozenset[Fact]] = field(init=False, repr=False, eq=False)
+
+    @_facts.default
+    def _read_by_each_cell(self) -> Mapping[tuple[Row, StateType], frozenset[Fact]]:
+        return {step: _facts_of(cell) for step, cell in self.cells.items()}
 
     @property
     def terminal(self) -> frozenset[StateType]:
@@ -77,11 +82,7 @@ class Table:
 
     def facts(self, from_: Row, to: StateType) -> frozenset[Fact]:
         """The facts that the cell's rules read."""
-        match self.cells[from_, to]:
-            case Closed():
-                return frozenset()
-            case rules:
-                return frozenset[Fact]().union(*(rule.facts for rule in rules))
+        return self._facts[from_, to]
 
     def overrides(self, from_: Row, to: StateType) -> bool:
         """Whether an operator's ``force`` skips the cell: to end a run that is not over, or to rename a wait.
@@ -113,6 +114,14 @@ class Table:
                 cell = (*rules[:at], rule, *rules[at:])
         cells = MappingProxyType({**self.cells, (from_, to): cell})
         return evolve(self, cells=cells, added=self.added | {rule})
+
+
+def _facts_of(cell: Cell) -> frozenset[Fact]:
+    match cell:
+        case Closed():
+            return frozenset()
+        case rules:
+            return frozenset[Fact]().union(*(rule.facts for rule in rules))
 
 
 def table(name: str, *, rerun: StateType, rows: Mapping[Row, tuple[Cell, ...]]) -> Table:
