@@ -75,7 +75,7 @@ async def audit_environment(
     states = [await future.wait() for future in futures]
     from_cache = sum(state.name == "Cached" for state in states)
     get_run_logger().info("%d of %d distributions answered from cache", from_cache, len(found))
-    return await write_report(audits, report, from_cache)
+    return await write_report(audits, site or sys.prefix, report, from_cache)
 
 
 @task
@@ -116,7 +116,7 @@ async def verify(found: Installed) -> Audit:
 
 
 @task
-async def write_report(audits: list[Audit], report: str, from_cache: int) -> dict[str, Any]:
+async def write_report(audits: list[Audit], where: str, report: str, from_cache: int) -> dict[str, Any]:
     """Write the audits down, for people and for programs; gives the summary."""
     summary = {
         "distributions": len(audits),
@@ -128,7 +128,7 @@ async def write_report(audits: list[Audit], report: str, from_cache: int) -> dic
     }
     told = {
         "python": sys.version,
-        "prefix": sys.prefix,
+        "where": where,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     text = json.dumps({**told, "summary": summary, "audits": audits}, indent=1)
