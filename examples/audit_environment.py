@@ -81,7 +81,7 @@ async def audit_environment(
 @task
 async def survey(site: str | None) -> list[Installed]:
     """Find the distributions, and take each one's fingerprint."""
-    return await trio.to_thread.run_sync(installed, site, abandon_on_cancel=True)
+    return await trio.to_thread.run_sync(installed, site)
 
 
 def unchanged(_context: object, parameters: dict[str, Any]) -> str:
