@@ -23,7 +23,9 @@ from pathlib import Path
 
 def main() -> None:
     """Run one benchmark and print its line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=sorted(BENCHMARKS))
     parser.add_argument("--n", type=int, default=1000, help="how many items")
     parser.add_argument("--group", type=int, default=1, help="bare-log: tasks in one transaction")
@@ -124,7 +126,9 @@ def import_(n: int, _group: int) -> tuple[float, float]:
     (wall, cpu), (empty_wall, empty_cpu) = starts("import trioflow"), starts("")
     trio_wall, _ = starts("import trio")
     print(
-        json.dumps({"name": "import-trio", "n": n, "per_item_ms": round((trio_wall - empty_wall) / n * 1e3, 2)}),
+        json.dumps(
+            {"name": "import-trio", "n": n, "per_item_ms": round((trio_wall - empty_wall) / n * 1e3, 2)}
+        ),
         file=sys.stderr,
     )
     return wall - empty_wall, cpu - empty_cpu
@@ -154,14 +158,24 @@ def bare_log(n: int, group: int) -> tuple[float, float]:
         log.execute("COMMIT")
 
     def state(task: bytes, version: int, type_: str) -> tuple[object, ...]:
-        return uuid.uuid4().bytes, task, version, type_, type_.title(), time.strftime("%Y-%m-%dT%H:%M:%S.000000+00:00")
+        return (
+            uuid.uuid4().bytes,
+            task,
+            version,
+            type_,
+            type_.title(),
+            time.strftime("%Y-%m-%dT%H:%M:%S.000000+00:00"),
+        )
 
     insert_state = "INSERT INTO states (id, task, version, type, name, at) VALUES (?, ?, ?, ?, ?, ?)"
 
     def begin(tasks: list[bytes], first: int) -> None:
         log.executemany(
             "INSERT INTO tasks (id, flow, key, call, name, state, at) VALUES (?, ?, 'bench.nothing', ?, ?, 'RUNNING', ?)",
-            [(task, flow, str(first + i), f"nothing-{first + i}", time.ctime()) for i, task in enumerate(tasks)],
+            [
+                (task, flow, str(first + i), f"nothing-{first + i}", time.ctime())
+                for i, task in enumerate(tasks)
+            ],
         )
         log.executemany(
             insert_state, [state(task, v, t) for task in tasks for v, t in ((1, "PENDING"), (2, "RUNNING"))]

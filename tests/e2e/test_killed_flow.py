@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Home, kill, wait_for_line
 
-STEPS = '''
+STEPS = """
 from pathlib import Path
 
 import trio
@@ -33,7 +33,7 @@ async def squares(n: int) -> list[int]:
             print("half-way", flush=True)
             await trio.sleep_forever()
     return found
-'''
+"""
 
 
 @pytest.mark.promise("P12", "P1", "P8")
@@ -80,7 +80,7 @@ def test_a_flow_is_cancelled_from_another_process(home: Home) -> None:
     assert found["state"]["name"] == "Cancelled"
 
 
-MANY = '''
+MANY = """
 import sys
 
 import trio
@@ -106,7 +106,7 @@ async def several() -> None:
 
 trio.run(several)
 assert "asyncio" not in sys.modules, "asyncio was imported"
-'''
+"""
 
 
 def test_several_flows_in_several_processes_share_one_home(home: Home) -> None:

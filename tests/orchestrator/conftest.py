@@ -39,7 +39,13 @@ class Desk:
 
     async def create(self, owner: Owner | None = None, **fields: Any) -> FlowRunAnswer:
         id_ = clock.new_id()
-        given = {"id": id_, "flow_name": "audit", "name": "brave-otter", "state": Pending(), "transition_id": id_}
+        given = {
+            "id": id_,
+            "flow_name": "audit",
+            "name": "brave-otter",
+            "state": Pending(),
+            "transition_id": id_,
+        }
         return await self.ask(
             endpoints.CREATE_FLOW_RUN, requests.CreateFlowRun(**{**given, "owner": owner, **fields})
         )
@@ -54,7 +60,12 @@ class Desk:
         return await self.ask(endpoints.PROPOSE_FLOW_RUN_STATE, requests.ProposeFlowRunState(**given))
 
     async def claim(self, run_id: UUID, owner: Owner | None = None, **fields: Any) -> FlowRunAnswer:
-        given = {"run_id": run_id, "owner": owner or this_process(), "transition_id": clock.new_id(), **fields}
+        given = {
+            "run_id": run_id,
+            "owner": owner or this_process(),
+            "transition_id": clock.new_id(),
+            **fields,
+        }
         return await self.ask(endpoints.CLAIM_FLOW_RUN, requests.ClaimFlowRun(**given))
 
     def begin_request(self, run: FlowRun, call: int = 0, **fields: Any) -> requests.BeginTaskRun:
@@ -76,7 +87,11 @@ class Desk:
 
     async def end(self, task: TaskRunAnswer, state: State | None = None, **fields: Any) -> TaskRunAnswer:
         data = RecordedResult(serializer="json", inline="1", size=1)
-        given = {"run_id": task.run.id, "state": state or Completed(data=data), "transition_id": clock.new_id()}
+        given = {
+            "run_id": task.run.id,
+            "state": state or Completed(data=data),
+            "transition_id": clock.new_id(),
+        }
         return await self.ask(
             endpoints.PROPOSE_TASK_RUN_STATE, requests.ProposeTaskRunState(**{**given, **fields})
         )

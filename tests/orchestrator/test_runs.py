@@ -58,9 +58,7 @@ async def test_a_task_that_goes_well_takes_two_requests_and_three_states(desk: D
     ended = await desk.end(began, epoch=run.epoch)
     assert (began.run.state.name, ended.run.state.name) == ("Running", "Completed")
     assert await desk.names(began.run.id) == ["Pending", "Running", "Completed"]
-    assert (
-        await desk.ask(endpoints.READ_TASK_RUN, requests.ReadTaskRun(run_id=began.run.id)) == ended.run
-    )
+    assert await desk.ask(endpoints.READ_TASK_RUN, requests.ReadTaskRun(run_id=began.run.id)) == ended.run
 
 
 @pytest.mark.promise("P12")

@@ -27,7 +27,9 @@ for type_ in (*OURS, *vars(replies).values(), *vars(requests).values(), *vars(fi
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 instants = st.datetimes(timezones=st.just(UTC))
-json_values = st.dictionaries(texts, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts, max_size=3)
+json_values = st.dictionaries(
+    texts, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts, max_size=3
+)
 
 st.register_type_strategy(str, texts)
 st.register_type_strategy(datetime, instants)
@@ -52,7 +54,11 @@ st.register_type_strategy(TaskRun, built(TaskRun, state=st.none() | states, inpu
 
 def messages(type_: type[Any]) -> st.SearchStrategy[Any]:
     given_as_json = {"parameters", "inputs"} & type_.__annotations__.keys()
-    return st.builds(type_, **dict.fromkeys(given_as_json, json_values)) if given_as_json else st.from_type(type_)
+    return (
+        st.builds(type_, **dict.fromkeys(given_as_json, json_values))
+        if given_as_json
+        else st.from_type(type_)
+    )
 
 
 @pytest.mark.parametrize("endpoint", endpoints.ENDPOINTS, ids=lambda endpoint: endpoint.name)
@@ -67,7 +73,9 @@ def test_every_request_and_reply_survives_the_wire(
 
 def test_endpoints_have_names_and_routes_of_their_own() -> None:
     assert len({endpoint.name for endpoint in endpoints.ENDPOINTS}) == len(endpoints.ENDPOINTS)
-    assert len({(endpoint.method, endpoint.path) for endpoint in endpoints.ENDPOINTS}) == len(endpoints.ENDPOINTS)
+    assert len({(endpoint.method, endpoint.path) for endpoint in endpoints.ENDPOINTS}) == len(
+        endpoints.ENDPOINTS
+    )
 
 
 def test_a_suspended_state_is_spelt_as_prefects_clients_know_it() -> None:
@@ -79,7 +87,12 @@ def test_a_suspended_state_is_spelt_as_prefects_clients_know_it() -> None:
 def test_a_verdict_is_told_by_its_status() -> None:
     run = TaskRun(id=clock.new_id(), task_key="k", dynamic_key="0", name="k-0")
     rejected = replies.TaskRunAnswer(Reject(None, "no"), run)
-    assert to_builtins(rejected)["verdict"] == {"status": "REJECT", "state": None, "reason": "no", "written": False}
+    assert to_builtins(rejected)["verdict"] == {
+        "status": "REJECT",
+        "state": None,
+        "reason": "no",
+        "written": False,
+    }
     assert from_json(to_json(rejected), replies.TaskRunAnswer) == rejected
 
 

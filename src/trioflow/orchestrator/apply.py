@@ -50,16 +50,25 @@ def write(tx: Tx, desk: Desk) -> dict[int, Change | None]:
 
 
 def _write_runs(tx: Tx, desk: Desk) -> None:
-    new_flow_runs, old_flow_runs, new_task_runs, old_task_runs = [], [], [], []
+    new_flow_runs: list[rows.Row] = []
+    old_flow_runs: list[rows.Row] = []
+    new_task_runs: list[rows.Row] = []
+    old_task_runs: list[rows.Row] = []
     for run_id in desk.runs_changed:
         is_stored = run_id in desk.stored
         flow_run = desk.flow_runs.get(run_id)
         if flow_run is not None:
             row = desk.decoded.flow_run_row(flow_run)
-            old_flow_runs.append(_flow_run_changes(row)) if is_stored else new_flow_runs.append(row)
+            if is_stored:
+                old_flow_runs.append(_flow_run_changes(row))
+            else:
+                new_flow_runs.append(row)
         else:
             row = desk.decoded.task_run_row(desk.task_runs[run_id])
-            old_task_runs.append(_task_run_changes(row)) if is_stored else new_task_runs.append(row)
+            if is_stored:
+                old_task_runs.append(_task_run_changes(row))
+            else:
+                new_task_runs.append(row)
     for statement, changed in (
         (_INSERT_FLOW_RUN, new_flow_runs),
         (_UPDATE_FLOW_RUN, old_flow_runs),
@@ -94,7 +103,7 @@ def _write_numbered(tx: Tx, desk: Desk) -> dict[int, Change | None]:
         return {}
     first = tx.take_numbers(count)
     numbered: dict[int, Change | None] = dict.fromkeys(range(first, first + count))
-    history = []
+    history: list[rows.Row] = []
     for number, line in enumerate(desk.history, first):
         run, state = line.run, line.state
         history.append(rows.history_row(number, run, state, line.reason))

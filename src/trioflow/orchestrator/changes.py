@@ -6,20 +6,17 @@ processes commit shows as numbers that were not noted, and is read from the stor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from collections.abc import Iterable, Mapping
+from typing import final
 from uuid import UUID
 
 import trio
 from attrs import define, field
 
 from trioflow.core.states import StateType
+from trioflow.store.store import Store, Tx
+from trioflow.wire.filters import ChangeFilter
 from trioflow.wire.replies import Change, Changes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from trioflow.store.store import Store, Tx
-    from trioflow.wire.filters import ChangeFilter
 
 _NEWS = "SELECT number, run_id, root_id, is_flow_run, type, name FROM states WHERE number > ? ORDER BY number"
 
@@ -31,7 +28,7 @@ class _Listener:
 
     which: ChangeFilter
     woken: trio.Event = field(factory=trio.Event)
-    heard: list[Change] = field(factory=list)
+    heard: list[Change] = field(factory=list[Change])
 
     def tell(self, changes: Iterable[Change]) -> None:
         self.heard.extend(change for change in changes if fits(self.which, change))
@@ -53,9 +50,9 @@ class ChangeHub:
 
     store: Store
     _seen: int = 0
-    _noted: dict[int, Change | None] = field(factory=dict)
+    _noted: dict[int, Change | None] = field(factory=dict[int, Change | None])
     """What this process wrote under each number that was not pumped yet; None for what is no transition."""
-    _listeners: set[_Listener] = field(factory=set)
+    _listeners: set[_Listener] = field(factory=set[_Listener])
 
     def note(self, written: Mapping[int, Change | None]) -> None:
         """This is about to be committed by this process. Called on the writer's thread."""

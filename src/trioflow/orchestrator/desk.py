@@ -7,12 +7,17 @@ an earlier one did, and written out at the end. It holds no policy.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, final
+from collections.abc import Iterable
+from datetime import datetime
+from typing import final
+from uuid import UUID
 
 from attrs import define, evolve, field, frozen
 
 from trioflow import clock
 from trioflow.core.decisions import (
+    Decision,
+    Effect,
     EndLease,
     Fact,
     Facts,
@@ -24,24 +29,14 @@ from trioflow.core.decisions import (
     TagLimit,
     TakeSlots,
 )
-from trioflow.core.runs import FlowRun, TaskRun
-from trioflow.core.tables import decide
-from trioflow.core.verdicts import Reject
-from trioflow.errors import RunNotFound
+from trioflow.core.leases import Lease
+from trioflow.core.runs import FlowRun, Run, TaskRun
+from trioflow.core.states import State
+from trioflow.core.tables import Table, decide
+from trioflow.core.verdicts import Reject, Verdict
+from trioflow.errors import RunNotFound, TrioflowBug
 from trioflow.orchestrator.decoded import Decoded
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-    from uuid import UUID
-
-    from trioflow.core.decisions import Decision, Effect
-    from trioflow.core.leases import Lease
-    from trioflow.core.runs import Run
-    from trioflow.core.states import State
-    from trioflow.core.tables import Table
-    from trioflow.core.verdicts import Verdict
-    from trioflow.wire.requests import LogRecord
+from trioflow.wire.requests import LogRecord
 
 Call = tuple["UUID | None", str, str]
 """What a task run is found by on a rerun: flow run, task key, dynamic key."""
@@ -66,30 +61,30 @@ class Desk:
     task_table: Table
     decoded: Decoded = field(factory=Decoded)
 
-    flows: dict[str, UUID] = field(factory=dict)
-    new_flows: dict[str, UUID] = field(factory=dict)
+    flows: dict[str, UUID] = field(factory=dict[str, UUID])
+    new_flows: dict[str, UUID] = field(factory=dict[str, UUID])
 
-    flow_runs: dict[UUID, FlowRun] = field(factory=dict)
-    task_runs: dict[UUID, TaskRun] = field(factory=dict)
-    stored: set[UUID] = field(factory=set)
+    flow_runs: dict[UUID, FlowRun] = field(factory=dict[UUID, FlowRun])
+    task_runs: dict[UUID, TaskRun] = field(factory=dict[UUID, TaskRun])
+    stored: set[UUID] = field(factory=set[UUID])
     """Runs that have a row already: they are updated, all others inserted."""
-    runs_changed: set[UUID] = field(factory=set)
-    calls: dict[Call, UUID] = field(factory=dict)
+    runs_changed: set[UUID] = field(factory=set[UUID])
+    calls: dict[Call, UUID] = field(factory=dict[Call, UUID])
 
-    leases: dict[UUID, Lease] = field(factory=dict)
-    leases_changed: set[UUID] = field(factory=set)
+    leases: dict[UUID, Lease] = field(factory=dict[UUID, Lease])
+    leases_changed: set[UUID] = field(factory=set[UUID])
 
-    answered: dict[UUID, Verdict] = field(factory=dict)
-    limits: dict[str, int] = field(factory=dict)
+    answered: dict[UUID, Verdict] = field(factory=dict[UUID, Verdict])
+    limits: dict[str, int] = field(factory=dict[str, int])
     holders: defaultdict[str, dict[UUID, UUID]] = field(factory=lambda: defaultdict(dict))
     """Tag -> task run that holds a slot -> the lease that the slot was taken under."""
-    slots_changed: dict[tuple[str, UUID], UUID | None] = field(factory=dict)
+    slots_changed: dict[tuple[str, UUID], UUID | None] = field(factory=dict[tuple[str, UUID], UUID | None])
     """(tag, task run) -> the lease of a slot that was taken; None for one that was given back."""
-    cached: dict[str, State] = field(factory=dict)
-    cache_changed: set[str] = field(factory=set)
+    cached: dict[str, State] = field(factory=dict[str, State])
+    cache_changed: set[str] = field(factory=set[str])
 
-    history: list[Transition] = field(factory=list)
-    logs: list[LogRecord] = field(factory=list)
+    history: list[Transition] = field(factory=list[Transition])
+    logs: list[LogRecord] = field(factory=list[LogRecord])
 
     def flow_run(self, run_id: UUID) -> FlowRun:
         """The flow run with this id.
@@ -208,6 +203,8 @@ class Desk:
                 self._mirror(run, state, task_run_id)
             case EndLease(), _:
                 self.end_lease(run.id)
+            case _:
+                raise TrioflowBug(f"{effect} is not for {type(run).__name__}")
 
     def _release_slots(self, run: TaskRun) -> None:
         for tag in run.tags:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from attrs import define, field
 
+from trioflow.core.states import State
 from trioflow.core.verdicts import Accept, Reject
+from trioflow.orchestrator.desk import Desk
 from trioflow.store import rows
 from trioflow.store.queries import (
     CACHE,
@@ -20,6 +22,7 @@ from trioflow.store.queries import (
     TASK_RUNS,
     select_in,
 )
+from trioflow.store.store import Tx
 from trioflow.wire.requests import (
     BeginTaskRun,
     ClaimFlowRun,
@@ -30,51 +33,38 @@ from trioflow.wire.requests import (
     RenameRun,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from trioflow.orchestrator.desk import Desk
-    from trioflow.store.store import Tx
-
 
 @define(eq=False)
 class _Wanted:
     """The keys that a batch names."""
 
-    flow_names: set[str] = field(factory=set)
-    flow_runs: set[UUID] = field(factory=set)
-    task_runs: set[UUID] = field(factory=set)
-    calls: set[tuple[UUID, str, str]] = field(factory=set)
-    transitions: set[UUID] = field(factory=set)
-    cache_keys: set[str] = field(factory=set)
-    tags: set[str] = field(factory=set)
+    flow_names: set[str] = field(factory=set[str])
+    flow_runs: set[UUID] = field(factory=set[UUID])
+    task_runs: set[UUID] = field(factory=set[UUID])
+    calls: set[tuple[UUID, str, str]] = field(factory=set[tuple[UUID, str, str]])
+    transitions: set[UUID] = field(factory=set[UUID])
+    cache_keys: set[str] = field(factory=set[str])
+    tags: set[str] = field(factory=set[str])
 
     def note(self, request: object) -> None:
         """Add what this request names."""
         match request:
             case BeginTaskRun():
-                self.task_runs.add(request.id)
-                self.transitions.add(request.transition_id)
-                self.tags |= request.tags
-                if request.flow_run_id is not None:
-                    self.calls.add((request.flow_run_id, request.task_key, request.dynamic_key))
-                    self.flow_runs |= {request.flow_run_id, request.root_id or request.flow_run_id}
-                if request.state.details.cache_key:
-                    self.cache_keys.add(request.state.details.cache_key)
+                self._note_call(request)
             case ProposeTaskRunState():
                 self.task_runs.add(request.run_id)
-                self.transitions.add(request.transition_id)
-                if request.state.details.cache_key:
-                    self.cache_keys.add(request.state.details.cache_key)
-            case ProposeFlowRunState() | ClaimFlowRun():
+                self._note_step(request.transition_id, request.state)
+            case ProposeFlowRunState():
+                self.flow_runs.add(request.run_id)
+                self._note_step(request.transition_id, request.state)
+            case ClaimFlowRun():
                 self.flow_runs.add(request.run_id)
                 self.transitions.add(request.transition_id)
             case CreateFlowRun():
                 self.flow_names.add(request.flow_name)
                 self.flow_runs |= {request.id, request.root_id or request.id}
-                if request.parent_task_run_id is not None:
-                    self.task_runs.add(request.parent_task_run_id)
-                self.transitions.add(request.transition_id)
+                self.task_runs |= {id_ for id_ in (request.parent_task_run_id,) if id_}
+                self._note_step(request.transition_id, request.state)
             case RenameRun():
                 self.flow_runs.add(request.run_id)
                 self.task_runs.add(request.run_id)
@@ -82,6 +72,19 @@ class _Wanted:
                 self.flow_runs.add(request.run_id)
             case _:
                 pass
+
+    def _note_call(self, request: BeginTaskRun) -> None:
+        self.task_runs.add(request.id)
+        self.tags |= request.tags
+        self._note_step(request.transition_id, request.state)
+        if request.flow_run_id is not None:
+            self.calls.add((request.flow_run_id, request.task_key, request.dynamic_key))
+            self.flow_runs |= {request.flow_run_id, request.root_id or request.flow_run_id}
+
+    def _note_step(self, transition_id: UUID, state: State) -> None:
+        self.transitions.add(transition_id)
+        if state.details.cache_key is not None:
+            self.cache_keys.add(state.details.cache_key)
 
 
 def load(tx: Tx, desk: Desk, requests: Sequence[object]) -> None:
@@ -127,7 +130,7 @@ def load_tree(tx: Tx, desk: Desk, root_id: UUID) -> None:
     of_flow_runs = [run.id.bytes for run in desk.flow_runs.values() if run.root_id == root_id]
     _put_task_runs(desk, select_in(tx, TASK_RUNS, "flow_run_id", of_flow_runs))
     load_task_runs(tx, desk, {root_id})
-    _load_limits(tx, desk, set().union(*(run.tags for run in desk.task_runs.values())))
+    _load_limits(tx, desk, set[str]().union(*(run.tags for run in desk.task_runs.values())))
 
 
 def _by_id(tx: Tx, ids: Iterable[UUID]) -> Iterable[rows.Row]:

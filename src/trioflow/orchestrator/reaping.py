@@ -33,12 +33,8 @@ def reap(tx: Tx, desk: Desk, lease: Lease) -> None:
         return
     target = state_after_reaping(root, desk.now)
     if target is not None:
-        cancelled = target.type is StateType.CANCELLED
-        child_ends = (
-            Cancelled(message="Its flow run was cancelled.", cause=LEASE_EXPIRED) if cancelled else _crashed()
-        )
         for child in list(_unfinished_under(desk, lease)):
-            _end(desk, child, child_ends, lease.epoch)
+            _end(desk, child, _end_of(child, root), lease.epoch)
         _propose(desk, root, target, lease.epoch, new_owner=True)
     desk.end_lease(lease.run_id)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from collections.abc import Sequence
+from typing import Any, final
 from uuid import UUID
 
 from attrs import define, field
 
 from trioflow.errors import InvalidFilter
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _ID_DIGITS = 32
 
@@ -20,8 +18,8 @@ _ID_DIGITS = 32
 class Conditions:
     """Conditions that must all hold; one on a value of None, or on an empty choice, is no condition."""
 
-    _terms: list[str] = field(factory=list)
-    _parameters: list[object] = field(factory=list)
+    _terms: list[str] = field(factory=list[str])
+    _parameters: list[object] = field(factory=list[object])
 
     @property
     def text(self) -> str:

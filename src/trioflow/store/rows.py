@@ -18,7 +18,7 @@ from trioflow.core.runs import NO_RETRIES, FlowRun, RetryPolicy, RunTimes, TaskR
 from trioflow.core.states import NO_DETAILS, State, StateDetails, StateType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from trioflow.wire.requests import LogRecord
 
@@ -295,8 +295,9 @@ def _times_from(columns: Sequence[Any]) -> RunTimes:
 def _retry_from(text: str | None) -> RetryPolicy:
     if text is None:
         return NO_RETRIES
-    fields: Mapping[str, Any] = orjson.loads(text)
-    return RetryPolicy(**{**fields, "delays": tuple(fields["delays"])})
+    fields: dict[str, Any] = orjson.loads(text)
+    fields["delays"] = tuple(fields["delays"])
+    return RetryPolicy(**fields)
 
 
 def _details_text(details: StateDetails) -> str | None:

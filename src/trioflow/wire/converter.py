@@ -6,23 +6,24 @@ States follow Prefect 2: ``state_details`` for details, and a SUSPENDED state is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 from uuid import UUID
 
+import orjson
 from attrs import evolve
 from cattrs import override
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
 from trioflow.core.recorded import RecordedResult
-from trioflow.core.states import State, StateDetails, StateType
+from trioflow.core.states import State, StateType
 from trioflow.core.verdicts import Abort, Accept, Reject, Verdict, Wait
 
 T = TypeVar("T")
 
-_STATUS: dict[str, type] = {"ACCEPT": Accept, "REJECT": Reject, "WAIT": Wait, "ABORT": Abort}
-_SPELT = {class_: status for status, class_ in _STATUS.items()}
+_STATUS: dict[str, type[Verdict]] = {"ACCEPT": Accept, "REJECT": Reject, "WAIT": Wait, "ABORT": Abort}
 
 
 def to_json(value: Any) -> bytes:
@@ -41,7 +42,7 @@ def from_json(text: bytes | str, type_: type[T]) -> T:
 
 def to_builtins(value: Any) -> Any:
     """The same as `to_json`, as dicts, lists and strings."""
-    return _converter.loads(_converter.dumps(value), Any)
+    return orjson.loads(_converter.dumps(value))
 
 
 def _make() -> OrjsonConverter:
@@ -85,17 +86,21 @@ def _spell_states(converter: OrjsonConverter) -> None:
 
 
 def _spell_verdicts(converter: OrjsonConverter) -> None:
-    for class_ in get_args(Verdict):
-        plain = make_dict_unstructure_fn(class_, converter)
+    for status, class_ in _STATUS.items():
         converter.register_unstructure_hook(
-            class_, lambda value, plain=plain: {"status": _SPELT[type(value)], **plain(value)}
+            class_, _spell_as(status, make_dict_unstructure_fn(class_, converter))
         )
 
     def read(spelt: dict[str, Any], _: object) -> Verdict:
         fields = dict(spelt)
-        return converter.structure(fields, _STATUS[fields.pop("status")])
+        verdict: Verdict = converter.structure(fields, _STATUS[fields.pop("status")])
+        return verdict
 
     converter.register_structure_hook(Verdict, read)
+
+
+def _spell_as(status: str, plain: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    return lambda verdict: {"status": status, **plain(verdict)}
 
 
 _converter = _make()

@@ -134,7 +134,7 @@ class Recurrence:
 
     def fires(self, after: datetime) -> Iterator[datetime]:
         """The instants strictly after ``after``, a plain datetime in UTC."""
-        begin, last = max(after, self.start - TICK), self.last
+        begin, last = after, self.last
         walk = self._real_time(begin) if self.rule.freq >= Freq.HOURLY else self._wall_time(begin)
         return takewhile(lambda fire: fire <= last, walk) if last else walk
 

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from attrs import field, frozen
 
 from trioflow.core.schedules.schedule import Schedule
+from trioflow.core.schedules.zones import as_utc
 from trioflow.errors import InvalidSchedule
 
 T = TypeVar("T")
@@ -147,7 +148,8 @@ def plan(standing: Standing, now: datetime, planning: Planning) -> Plan:
     planned = standing.planned
     if standing.paused:
         return Plan(drop=tuple(sorted(planned)))
-    looked = standing.looked or now
+    now = as_utc(now)
+    looked = as_utc(standing.looked) if standing.looked else now
     due = owed(standing.schedule, looked, now, planning)
     ahead = standing.schedule.between(max(looked, now), now + planning.horizon, planning.runs_ahead)
     missed = {fire for fire in planned if looked < fire <= now}
@@ -159,7 +161,7 @@ def plan(standing: Standing, now: datetime, planning: Planning) -> Plan:
 
 def owed(schedule: Schedule, looked: datetime, now: datetime, planning: Planning) -> list[datetime]:
     """The fires after ``looked``, up to and including ``now``, that get a run."""
-    away = now - looked > planning.tolerance
+    away = as_utc(now) - as_utc(looked) > planning.tolerance
     return last_fires(schedule, looked, now, planning.catch_up.limit if away else MOST_OWED)
 
 
@@ -170,7 +172,7 @@ def last_fires(schedule: Schedule, start: datetime, end: datetime, count: int) -
     """
     if count == 0:
         return []
-    few, many = end, start
+    few, many = as_utc(end), as_utc(start)
     found = schedule.between(many, end, 2 * count)
     while len(found) == 2 * count:  # and perhaps more: come nearer to the end
         middle = many + (few - many) / 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from trioflow.core.decisions import Fact, Proposal, Rule
 from trioflow.core.states import StateType
@@ -62,11 +62,12 @@ class Table:
     rerun: StateType
     cells: Mapping[tuple[Row, StateType], Cell] = field(repr=False)
     added: frozenset[Rule] = frozenset()
-    _facts: Mapping[tuple[Row, StateType], frozenset[Fact]] = field(init=False, repr=False, eq=False)
-
-    @_facts.default
-    def _read_by_each_cell(self) -> Mapping[tuple[Row, StateType], frozenset[Fact]]:
-        return {step: _facts_of(cell) for step, cell in self.cells.items()}
+    _facts: Mapping[tuple[Row, StateType], frozenset[Fact]] = field(
+        default=Factory(lambda self: _facts_of_each(self.cells), takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
 
     @property
     def terminal(self) -> frozenset[StateType]:
@@ -114,6 +115,12 @@ class Table:
                 cell = (*rules[:at], rule, *rules[at:])
         cells = MappingProxyType({**self.cells, (from_, to): cell})
         return evolve(self, cells=cells, added=self.added | {rule})
+
+
+def _facts_of_each(
+    cells: Mapping[tuple[Row, StateType], Cell],
+) -> dict[tuple[Row, StateType], frozenset[Fact]]:
+    return {step: _facts_of(cell) for step, cell in cells.items()}
 
 
 def _facts_of(cell: Cell) -> frozenset[Fact]:
