@@ -118,14 +118,20 @@ def innermost() -> Around | None:
     return _around.get()
 
 
-@contextmanager
-def inside(context: Around) -> Generator[None]:
+@final
+class inside:  # noqa: N801 - it reads as a statement: `with inside(context):`
     """Within the block, and in what is started from it, the code belongs to this run."""
-    before = _around.set(context)
-    try:
-        yield
-    finally:
-        _around.reset(before)
+
+    __slots__ = ("_before", "_context")
+
+    def __init__(self, context: Around) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._before = _around.set(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        _around.reset(self._before)
 
 
 def flow_around(context: Around | None) -> FlowRunContext | None:

@@ -74,9 +74,11 @@ class Future(Generic[R_co]):
 
     async def ended(self) -> State:
         """As `wait`, for the engine: waiting is not looking."""
-        if not self._ended.is_set():
-            async with lending():
-                await self._ended.wait()
+        if self._ended.is_set():
+            await trio.lowlevel.checkpoint()
+            return self._state
+        async with lending():
+            await self._ended.wait()
         return self._state
 
     def __await__(self) -> Generator[Any, Any, R_co]:

@@ -21,11 +21,32 @@ T = TypeVar("T")
 
 @final
 @define(eq=False)
+class Turn:
+    """One call's place: in the line until ``come`` is set, then a turn that counts."""
+
+    turns: Turns
+    come: trio.Event = field(factory=trio.Event)
+    lent: int = 0
+    """For how many waits at once it is lent out; given back at the first, asked for again after the last."""
+
+    async def run(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Wait for the turn, and make the call in it."""
+        held = _held.set(self)
+        try:
+            await self.come.wait()
+            return await call()
+        finally:
+            _held.reset(held)
+            self.turns.give_back(self)
+
+
+@final
+@define(eq=False)
 class Turns:
     """``free`` turns to give now. While any call is in ``line``, none is free."""
 
     free: int
-    line: deque[Turn] = field(factory=lambda: deque[Turn]())
+    line: deque[Turn] = field(factory=deque[Turn])
 
     def ask(self) -> Turn:
         """A place in the line, taken at once; `Turn.wait` waits for its turn."""
@@ -51,27 +72,6 @@ class Turns:
         while self.free and self.line:
             self.free -= 1
             self.line.popleft().come.set()
-
-
-@final
-@define(eq=False)
-class Turn:
-    """One call's place: in the line until ``come`` is set, then a turn that counts."""
-
-    turns: Turns
-    come: trio.Event = field(factory=trio.Event)
-    lent: int = 0
-    """For how many waits at once it is lent out; given back at the first, asked for again after the last."""
-
-    async def run(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Wait for the turn, and make the call in it."""
-        held = _held.set(self)
-        try:
-            await self.come.wait()
-            return await call()
-        finally:
-            _held.reset(held)
-            self.turns.give_back(self)
 
 
 _held: ContextVar[Turn | None] = ContextVar("trioflow turn", default=None)
