@@ -1,0 +1,71 @@
+"""The limiter: never more than its limit, one slot a run, every slot given back."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from trioflow.errors import InvalidSetting
+from trioflow.runner.limiter import Limiter
+
+RUNS = [UUID(int=number) for number in range(6)]
+
+
+@pytest.mark.behaviour("LM-01")
+def test_a_slot_is_taken_for_a_run_without_waiting_and_given_back() -> None:
+    limiter = Limiter(1)
+    assert limiter.take_nowait(RUNS[0])
+    assert not limiter.take_nowait(RUNS[1])
+    limiter.give_back(RUNS[0])
+    assert limiter.take_nowait(RUNS[1])
+    assert limiter.in_use == 1
+
+
+@pytest.mark.behaviour("LM-02")
+def test_a_full_limiter_says_how_many_runs_are_in_progress(caplog: pytest.LogCaptureFixture) -> None:
+    limiter = Limiter(2)
+    with caplog.at_level(logging.INFO, logger="trioflow.runner"):
+        assert [limiter.take_nowait(run) for run in RUNS[:3]] == [True, True, False]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Flow run limit reached; 2 flow runs in progress. You can control this limit by adjusting the "
+        "TRIOFLOW_RUNNER_PROCESS_LIMIT setting."
+    ]
+
+
+@pytest.mark.behaviour("QK-09")
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_that_lets_nothing_run_is_refused(limit: int) -> None:
+    with pytest.raises(InvalidSetting, match=f"at least 1, not {limit}"):
+        Limiter(limit)
+
+
+class LimiterMachine(RuleBasedStateMachine):
+    """Beside the limiter, a list of who should hold a slot."""
+
+    @initialize(limit=st.integers(1, 4))
+    def make(self, limit: int) -> None:
+        self.limiter = Limiter(limit)
+        self.holders: set[UUID] = set()
+
+    @rule(run=st.sampled_from(RUNS))
+    def take(self, run: UUID) -> None:
+        room = run in self.holders or len(self.holders) < self.limiter.limit
+        assert self.limiter.take_nowait(run) is room
+        if room:
+            self.holders.add(run)
+
+    @rule(run=st.sampled_from(RUNS))
+    def give_back(self, run: UUID) -> None:
+        self.limiter.give_back(run)
+        self.holders.discard(run)
+
+    @invariant()
+    def as_many_slots_are_taken_as_runs_hold_one(self) -> None:
+        assert self.limiter.in_use == len(self.holders) <= self.limiter.limit
+
+
+TestLimiter = pytest.mark.behaviour("LM-03")(LimiterMachine.TestCase)
