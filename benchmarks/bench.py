@@ -141,11 +141,15 @@ def bare_log(n: int, group: int) -> tuple[float, float]:
     log = apsw.Connection(str(Path(os.environ["TRIOFLOW_HOME"]) / "log.db"))
     for statement in (
         "PRAGMA journal_mode = WAL",
-        "CREATE TABLE tasks (id BLOB PRIMARY KEY, flow BLOB, key TEXT, call TEXT, name TEXT, state TEXT, at TEXT,"
-        " started TEXT, ended TEXT, result TEXT) WITHOUT ROWID",
+        (
+            "CREATE TABLE tasks (id BLOB PRIMARY KEY, flow BLOB, key TEXT, call TEXT, name TEXT, state TEXT, at TEXT,"
+            " started TEXT, ended TEXT, result TEXT) WITHOUT ROWID"
+        ),
         "CREATE UNIQUE INDEX tasks_by_call ON tasks (flow, key, call)",
-        "CREATE TABLE states (number INTEGER PRIMARY KEY, id BLOB UNIQUE, task BLOB, version INT, type TEXT,"
-        " name TEXT, at TEXT)",
+        (
+            "CREATE TABLE states (number INTEGER PRIMARY KEY, id BLOB UNIQUE, task BLOB, version INT, type TEXT,"
+            " name TEXT, at TEXT)"
+        ),
         "CREATE UNIQUE INDEX states_by_task ON states (task, version)",
     ):
         list(log.execute(statement))
@@ -171,7 +175,8 @@ def bare_log(n: int, group: int) -> tuple[float, float]:
 
     def begin(tasks: list[bytes], first: int) -> None:
         log.executemany(
-            "INSERT INTO tasks (id, flow, key, call, name, state, at) VALUES (?, ?, 'bench.nothing', ?, ?, 'RUNNING', ?)",
+            "INSERT INTO tasks (id, flow, key, call, name, state, at)"
+            " VALUES (?, ?, 'bench.nothing', ?, ?, 'RUNNING', ?)",
             [
                 (task, flow, str(first + i), f"nothing-{first + i}", time.ctime())
                 for i, task in enumerate(tasks)
