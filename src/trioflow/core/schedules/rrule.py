@@ -134,7 +134,7 @@ class Recurrence:
 
     def fires(self, after: datetime) -> Iterator[datetime]:
         """The instants strictly after ``after``, a plain datetime in UTC."""
-        begin, last = after, self.last
+        begin, last = max(after, self.start - TICK), self.last
         walk = self._real_time(begin) if self.rule.freq >= Freq.HOURLY else self._wall_time(begin)
         return takewhile(lambda fire: fire <= last, walk) if last else walk
 
@@ -219,7 +219,6 @@ class Recurrence:
                 while slot < end:
                     yield slot
                     slot += step
-                due = max(due, slot)
 
     def _fires_in(self, shown: datetime, stretch: Stretch) -> Iterator[datetime]:
         """The fires of a slot at which the clocks show ``shown``, where they lie in the stretch."""
