@@ -119,12 +119,9 @@ class CronTable:
         """The matching days from ``start`` on, as far as the horizon."""
         for year in range(start.year, min(start.year + HORIZON_YEARS, LAST_YEAR) + 1):
             for month in self.months:
-                if year == start.year and month < start.month:
-                    continue
-                for day in self.days[monthrange(year, month)]:
-                    found = date(year, month, day)
-                    if found >= start:
-                        yield found
+                if (year, month) >= (start.year, start.month):
+                    days = (date(year, month, day) for day in self.days[monthrange(year, month)])
+                    yield from (day for day in days if day >= start)
 
 
 @lru_cache(maxsize=4096)
