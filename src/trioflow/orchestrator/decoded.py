@@ -68,6 +68,6 @@ def _value(known: dict[bytes, tuple[rows.Row, T]], row: rows.Row, decode: Callab
 
 
 def _keep(known: dict[bytes, tuple[rows.Row, T]], row: rows.Row, value: T) -> None:
+    if len(known) >= _MOST:
+        known.clear()  # what is still in use comes back at its next use
     known[row[0]] = row, value
-    if len(known) > _MOST:
-        del known[next(iter(known))]
