@@ -8,7 +8,7 @@ import trio
 from tests.orchestrator.conftest import DEAD, ELSEWHERE, Desk
 from trioflow import clock
 from trioflow.core.recorded import RecordedResult
-from trioflow.core.runs import RetryPolicy
+from trioflow.core.runs import FlowRun, RetryPolicy
 from trioflow.core.states import (
     Cancelled,
     Cancelling,
@@ -21,9 +21,10 @@ from trioflow.core.states import (
     StateType,
 )
 from trioflow.core.verdicts import Abort, Accept, Reject, Wait
-from trioflow.errors import RunNotFound
+from trioflow.errors import InvalidFilter, RunNotFound
 from trioflow.processes import this_process
 from trioflow.wire import endpoints, requests
+from trioflow.wire.filters import FlowRunFilter
 
 
 async def test_a_created_run_is_owned_from_its_first_moment(desk: Desk) -> None:
@@ -243,3 +244,19 @@ async def test_a_subflow_shows_on_the_task_run_that_stands_for_it(desk: Desk) ->
     assert (shown.state.name, shown.state.details.child_flow_run_id) == ("Completed", child.id)
     assert await desk.names(stand_in.run.id) == ["Pending", "Pending", "Running", "Completed"]
     assert await desk.rows("SELECT count(*) FROM leases") == [(1,)]
+
+
+async def test_a_run_is_found_by_the_beginning_and_by_the_end_of_its_id(desk: Desk) -> None:
+    runs = [await desk.start() for _ in range(3)]
+
+    async def find(**which: str) -> list[FlowRun]:
+        request = requests.FindFlowRuns(filter=FlowRunFilter(**which))
+        return list((await desk.ask(endpoints.FIND_FLOW_RUNS, request)).runs)
+
+    wanted = runs[1]
+    assert await find(id_prefix=str(wanted.id)) == [wanted]
+    assert await find(id_suffix=wanted.id.hex[-12:]) == [wanted]
+    assert await find(id_suffix=wanted.id.hex[-12:].upper()) == [wanted]
+    assert await find() == runs[::-1]
+    with pytest.raises(InvalidFilter, match="give hex digits"):
+        await find(id_prefix="brave-otter")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import trio
 from attrs import evolve, frozen
@@ -69,16 +68,11 @@ async def find_run(asked: str) -> Found:
 
 async def _candidates(client: Client, asked: str) -> list[Found]:
     digits = asked.replace("-", "").lower()
-    if not digits or len(digits) > _ID_DIGITS or not _HEX.issuperset(digits):
-        return await flow_runs(client, FlowRunFilter(name=asked))
-    if len(digits) == _ID_DIGITS:
-        return await flow_runs(client, FlowRunFilter(id_prefix=digits))
-    everything = await flow_runs(client, FlowRunFilter())
-    return [one for one in everything if one.run.name == asked or _fits(one.run.id, digits)]
-
-
-def _fits(id: UUID, digits: str) -> bool:
-    return id.hex.startswith(digits) or id.hex.endswith(digits)
+    fitting = [FlowRunFilter(name=asked)]
+    if digits and len(digits) <= _ID_DIGITS and _HEX.issuperset(digits):
+        fitting += [FlowRunFilter(id_prefix=digits), FlowRunFilter(id_suffix=digits)]
+    found = [one for which in fitting for one in await flow_runs(client, which)]
+    return list({one.run.id: one for one in found}.values())
 
 
 async def flow_runs(client: Client, which: FlowRunFilter, most: int | None = None) -> list[Found]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, cast, final
 
+import trio
 from attrs import frozen
 
 if TYPE_CHECKING:
@@ -33,4 +34,5 @@ class LocalClient:
 
     async def now(self) -> int:
         """The number of the newest change."""
+        await trio.lowlevel.checkpoint()
         return self.orchestrator.store.last_change()

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from trioflow.engine.flows import Flow
 
 
-async def run_flow(flow: Flow[..., Any], parameters: Parameters) -> State:
+async def run_flow(flow: Flow[..., Any], parameters: Parameters, run_id: UUID | None = None) -> State:
     """Create a run of the flow and drive it: the state that it ended in.
+
+    Whoever wants to follow the run brings its ``run_id``.
 
     Raises:
         StoreError: the run could not be created.
@@ -40,9 +42,8 @@ async def run_flow(flow: Flow[..., Any], parameters: Parameters) -> State:
     client = await current_client()
     heard_until = await client.now()
     found = checked(flow, parameters)
-    run_id = clock.new_id()
     request = CreateFlowRun(
-        id=run_id,
+        id=run_id or clock.new_id(),
         flow_name=flow.name,
         name=drawn_name(),
         state=sendable(found.first_state()),

@@ -69,3 +69,9 @@ class Conditions:
                 f"{digits!r} is not the beginning of a run's id: give hex digits, as `flow-run ls` shows them"
             )
         self.add(f"{column} BETWEEN ? AND ?", low, high)
+
+    def has_suffix(self, column: str, digits: str | None) -> None:
+        """The id's hex digits end like this; dashes do not count."""
+        if digits:
+            given = digits.replace("-", "").upper()
+            self.add(f"substr(hex({column}), ?) = ?", -len(given), given)

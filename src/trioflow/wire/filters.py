@@ -20,6 +20,8 @@ class FlowRunFilter:
 
     id_prefix: str | None = None
     """Leading hex digits of the id, dashes allowed."""
+    id_suffix: str | None = None
+    """Trailing hex digits of the id; those are drawn by chance, so that a few of them tell runs apart."""
     name: str | None = None
     flow_name: str | None = None
     state_types: frozenset[StateType] = frozenset()

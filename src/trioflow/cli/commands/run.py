@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
 
 import trio
 from cyclopts import Parameter
@@ -14,16 +13,10 @@ from trioflow.cli.concluding import conclude
 from trioflow.cli.following import Outcome, follow
 from trioflow.cli.parameters import read_parameters
 from trioflow.cli.screens import Screen, choose_screen
-from trioflow.client.connect import current_client
-from trioflow.clock import new_id, now
-from trioflow.core.states import Scheduled
+from trioflow.clock import new_id
 from trioflow.engine.entrypoints import load_flow
 from trioflow.engine.flows import Flow
-from trioflow.engine.naming import drawn_name
-from trioflow.engine.parameters import storable
-from trioflow.engine.roots import rerun_flow
-from trioflow.wire.endpoints import CREATE_FLOW_RUN
-from trioflow.wire.requests import CreateFlowRun
+from trioflow.engine.roots import run_flow
 
 
 def run(
@@ -49,20 +42,4 @@ def run(
 
 async def _new_run(flow: Flow[..., Any], parameters: Mapping[str, Any], screen: Screen) -> Outcome:
     run_id = new_id()
-    await _create(flow, parameters, run_id)
-    return await follow(run_id, flow.name, partial(rerun_flow, flow, run_id), screen)
-
-
-async def _create(flow: Flow[..., Any], parameters: Mapping[str, Any], run_id: UUID) -> None:
-    request = CreateFlowRun(
-        id=run_id,
-        flow_name=flow.name,
-        name=drawn_name(),
-        state=Scheduled(now()),
-        transition_id=new_id(),
-        parameters=storable(parameters),
-        retry=flow.options.retry,
-        entrypoint=flow.entrypoint,
-        flow_version=flow.version,
-    )
-    await (await current_client()).call(CREATE_FLOW_RUN, request)
+    return await follow(run_id, flow.name, partial(run_flow, flow, parameters, run_id), screen)

@@ -43,6 +43,7 @@ def find_flow_runs(tx: Tx, request: FindFlowRuns) -> FlowRuns:
     which = request.filter
     where = Conditions()
     where.has_prefix("id", which.id_prefix)
+    where.has_suffix("id", which.id_suffix)
     where.equal("name", which.name)
     where.equal("parent_task_run_id", which.parent_task_run_id)
     where.among("state_type", sorted(which.state_types))
