@@ -86,6 +86,23 @@ async def test_a_completed_run_may_run_again_and_computes_nothing(books):
     assert (state.name, CALLS) == ("Completed", [])
 
 
+async def test_what_is_not_run_again_calls_no_hooks(books):
+    hooked = []
+
+    async def hook(task, task_run, state):
+        hooked.append(task_run.name)
+
+    @flow(name="hooked")
+    async def hooks():
+        await costly.with_options(on_completion=[hook])(1)
+        await fragile()
+
+    before = await failed(books, hooks())
+    await rerun(hooks, before.id)
+
+    assert hooked == ["costly-0"]
+
+
 async def test_a_task_whose_result_was_not_kept_is_computed_again(books):
     @flow(name="unkept")
     async def unkept():
@@ -120,6 +137,8 @@ async def test_a_recorded_result_that_cannot_be_read_is_a_typed_error_and_nothin
         await rerun(sizable, before.id)
 
     assert CALLS == []
+    assert (await books.task_runs())["large-0"].state.type is StateType.COMPLETED
+    assert [text for text in await books.said() if "Crash" in text] == []
 
 
 async def test_a_parameter_that_was_not_recorded_fails_the_rerun_with_its_name(books):

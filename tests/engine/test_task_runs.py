@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 import trio
 import trio.testing
 
 from trioflow import (
     clock,
-    current_flow_run,
     current_task_run,
     flow,
     get_run_logger,
@@ -20,7 +17,7 @@ from trioflow import (
 )
 from trioflow.core.states import Completed, StateType
 from trioflow.engine.context import innermost
-from trioflow.errors import UnfinishedRun
+from trioflow.errors import CrashedRun, UnfinishedRun
 from trioflow.wire.endpoints import PROPOSE_TASK_RUN_STATE, SET_CONCURRENCY_LIMIT
 from trioflow.wire.requests import ProposeTaskRunState, SetConcurrencyLimit
 
@@ -210,10 +207,27 @@ async def test_a_task_that_its_caller_cancels_has_crashed_and_the_flow_goes_on(b
         with trio.move_on_after(1):
             await sleeps()
 
-    assert await in_flow(calls) is None
+    assert (await flow(calls)(return_state=True)).name == "Completed"
     assert await books.task_states() == {
         "sleeps-0": "Crashed('Execution was cancelled by the runtime environment.')"
     }
+
+
+async def test_the_result_of_a_cancelled_call_is_an_error_and_no_cancellation(client, autojump_clock):
+    futures = []
+
+    @task
+    async def sleeps():
+        await trio.sleep(60)
+
+    @flow(timeout_seconds=1)
+    async def calls():
+        futures.append(sleeps.submit())
+
+    await calls(return_state=True)
+
+    with pytest.raises(CrashedRun, match=r"^Execution was cancelled by the runtime environment\.$"):
+        await futures[0]
 
 
 @pytest.mark.behaviour("TO-12")
@@ -228,53 +242,6 @@ async def test_a_tasks_time_is_its_own(books, autojump_clock):
         return [(await future.wait()).name for future in futures]
 
     assert await in_flow(calls) == ["Completed", "TimedOut", "Completed"]
-
-
-@pytest.mark.behaviour("TO-15", "TO-04", "CA-01", "CA-02")
-async def test_a_completed_run_is_shared_under_its_cache_key_until_it_expires(books, autojump_clock):
-    computed = []
-
-    def key(context, parameters):
-        asked.append((context.task.name, context.flow_run.name == current_flow_run().name, parameters))
-        return f"double {parameters['x']}"
-
-    asked = []
-
-    @task(cache_key_fn=key, cache_expiration=timedelta(seconds=60))
-    async def double(x):
-        computed.append(x)
-        return 2 * x
-
-    async def calls():
-        states = [await double(add.submit(1, 1), return_state=True)]
-        states.append(await double(2, return_state=True))
-        await trio.sleep(61)
-        states.append(await double(2, return_state=True))
-        return [(state.name, result_of(state)) for state in states]
-
-    assert await in_flow(calls) == [("Completed", 4), ("Cached", 4), ("Completed", 4)]
-    assert computed == [2, 2]
-    assert asked == [("double", True, {"x": 2})] * 3
-    details = (await books.task_runs())["double-0"].state.details
-    assert details.cache_key == "double 2"
-    assert details.cache_expiration.timestamp() == pytest.approx(
-        (await books.task_runs())["double-0"].times.ended.timestamp() + 60
-    )
-
-
-@pytest.mark.behaviour("CA-03")
-async def test_refreshing_computes_and_shares_anew(client):
-    computed = []
-
-    @task(cache_key_fn=lambda context, parameters: "key")
-    async def counts():
-        computed.append(None)
-        return len(computed)
-
-    async def calls():
-        return [await counts(), await counts.with_options(refresh_cache=True)(), await counts()]
-
-    assert await in_flow(calls) == [1, 2, 2]
 
 
 @pytest.mark.parametrize("option", ["cache_key_fn", "task_run_name"])

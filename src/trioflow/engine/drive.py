@@ -18,6 +18,7 @@ from trioflow.engine.hooks import Hooks, run_hooks
 from trioflow.engine.logs import RunLogger
 from trioflow.engine.results import Raised, Recorder, Returned, load
 from trioflow.engine.sessions import CANCEL_REQUESTED, Session
+from trioflow.errors import CrashedRun
 from trioflow.wire.filters import ChangeFilter
 
 
@@ -138,7 +139,7 @@ async def call_hooks(run: Driven, hooks: Hooks, state: State, subject: dict[str,
 
 async def taken_down(run: Driven, error: BaseException) -> Stop:
     """Report that ``error`` took the run down, shielded and within the grace period: what became of it."""
-    state = await recorded(_last_state(error), run.recorder, persist=True)
+    state = await recorded(last_state(error), run.recorder, persist=True)
     if state.type is StateType.CRASHED:
         run.logger.error("Crash detected! %s", state.message)
         run.logger.debug("Crash details:", exc_info=error)
@@ -157,11 +158,18 @@ async def taken_down(run: Driven, error: BaseException) -> Stop:
     return step
 
 
-def _last_state(error: BaseException) -> State:
+def last_state(error: BaseException) -> State:
+    """The state of a run that ``error`` took down.
+
+    Its data never is a cancellation: raised where no scope waits for it, that would go through everybody's code.
+    """
     cause = root_cause(error)
-    if isinstance(cause, trio.Cancelled) and cause.reason == CANCEL_REQUESTED:
+    if not isinstance(cause, trio.Cancelled):
+        return crash_state(error)
+    if cause.reason == CANCEL_REQUESTED:
         return Cancelled(message="Cancelled; its clean-up has finished.", cause=CANCEL_REQUESTED)
-    return crash_state(error)
+    crashed = crash_state(error)
+    return evolve(crashed, data=Raised(CrashedRun(crashed.message)))
 
 
 def log_end(run: Driven, state: State) -> None:

@@ -58,12 +58,9 @@ class FlowRunDrive:
             RunAborted: the orchestrator refused to go on with it; another process owns it, usually.
             BaseException: what is nobody's outcome, a cancellation from outside or an interrupt. It has been reported.
         """
-        try:
-            with self.session.cancellable(self.run.id):
-                return self._stopped(await self._driven(first or start()))
-            return self._stopped(self._taken_down)
-        finally:
-            self.session.out_of_reach(self.run.id)
+        with self.session.cancellable(self.run.id):
+            return self._stopped(await self._driven(first or start()))
+        return self._stopped(self._taken_down)
 
     async def _driven(self, step: Step) -> Stop:
         try:

@@ -50,11 +50,9 @@ def _expanded(binding: Binding, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _collapsed(binding: Binding, flat: Mapping[str, Any]) -> dict[str, Any]:
     named = binding.signature.parameters
-    parameters = {name: _bare(value) for name, value in flat.items() if name in named}
+    parameters = {name: value for name, value in flat.items() if name in named}
     if binding.variadic is not None:
-        parameters[binding.variadic] = {
-            name: _bare(value) for name, value in flat.items() if name not in named
-        }
+        parameters[binding.variadic] = {name: value for name, value in flat.items() if name not in named}
     return parameters
 
 
@@ -71,10 +69,6 @@ def _column(name: str, value: Any) -> list[Any] | None:
             f"or give it to every call, `unmapped({name})`"
         )
     return list(value) if _is(value, Iterable) and not _is(value, _ONE_VALUE) else None
-
-
-def _bare(value: Any) -> Any:
-    return value.value if _is(value, unmapped) else value
 
 
 def _is(value: Any, kind: type[Any] | tuple[type[Any], ...]) -> bool:

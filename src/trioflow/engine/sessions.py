@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, final
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import trio
 from attrs import define, field
@@ -39,8 +40,10 @@ class Session:
     """The root run's, when this process became its owner: each proposal under it carries it."""
     recorder: Recorder
     shipper: LogShipper
-    _scopes: dict[UUID, trio.CancelScope] = field(factory=dict[UUID, trio.CancelScope])
-    """The flow runs whose code is being driven here, with what a request to cancel one of them cancels."""
+    _scopes: WeakValueDictionary[UUID, trio.CancelScope] = field(
+        factory=WeakValueDictionary[UUID, trio.CancelScope]
+    )
+    """By flow run: what a request to cancel it cancels, for as long as it is driven here."""
 
     @classmethod
     def under(cls, client: Client, root_id: UUID, epoch: int) -> Session:
@@ -71,10 +74,6 @@ class Session:
         """The scope to drive this flow run in: cancelled when somebody asks for its end, or ends it."""
         scope = self._scopes[run_id] = trio.CancelScope()
         return scope
-
-    def out_of_reach(self, run_id: UUID) -> None:
-        """The flow run is not driven here any more."""
-        self._scopes.pop(run_id, None)
 
     def cancel(self, run_id: UUID) -> None:
         """Cancel the flow run's code, if it is driven here."""

@@ -16,8 +16,7 @@ from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.core.states import Failed, NotReady, Pending, Scheduled, State
 from trioflow.core.verdicts import Accept
 from trioflow.engine.context import Around, FlowRunContext, current_tags
-from trioflow.engine.crashes import crash_state
-from trioflow.engine.drive import sendable
+from trioflow.engine.drive import last_state, sendable
 from trioflow.engine.flow_runs import FlowRunDrive
 from trioflow.engine.futures import Future
 from trioflow.engine.inputs import Inputs
@@ -54,7 +53,7 @@ class SubflowCall:
         except UnreadableResult as error:
             state = Failed(message=message_of(error), data=Raised(error))
         except BaseException as error:
-            self._end(crash_state(error))
+            self._end(last_state(error))
             raise
         self._end(state)
         return state

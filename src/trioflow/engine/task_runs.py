@@ -18,8 +18,7 @@ from trioflow.core.states import Failed, NotReady, Pending, Running, State, Stat
 from trioflow.core.verdicts import Abort, Verdict
 from trioflow.engine.call import Ended, call
 from trioflow.engine.context import Around, FlowRunContext, TaskRunContext, flow_around, inside
-from trioflow.engine.crashes import crash_state
-from trioflow.engine.drive import call_hooks, drive, live, log_end, sendable, taken_down
+from trioflow.engine.drive import call_hooks, drive, last_state, live, log_end, sendable, taken_down
 from trioflow.engine.endings import TASK_RUN_BROKEN, broken, recorded, task_run_ended
 from trioflow.engine.futures import Future
 from trioflow.engine.inputs import Inputs
@@ -75,8 +74,8 @@ class TaskRunDrive:
         except UnreadableResult as error:
             state = Failed(message=message_of(error), data=Raised(error))
         except BaseException as error:
-            stop = await taken_down(self, error) if self._run else Stop(crash_state(error))
-            self._end(stop.state or crash_state(error))
+            stop = await taken_down(self, error) if self._run else Stop(None)
+            self._end(stop.state or last_state(error))
             raise
         self._end(state)
         return state

@@ -1,0 +1,77 @@
+"""Crashed runs: what ends a run that is not its own code's doing is reported, and goes on as itself."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from trioflow import flow, task
+
+
+@pytest.mark.behaviour("CR-01", "CR-02", "CR-03", "CR-06", "FO-11")
+async def test_a_run_whose_host_is_cancelled_has_crashed_and_the_cancellation_goes_on(books, autojump_clock):
+    hooked = []
+
+    @task
+    async def sleeps():
+        await trio.sleep_forever()
+
+    async def hook(flow, flow_run, state):
+        hooked.append(state.name)
+
+    @flow(on_crashed=[hook])
+    async def waits():
+        sleeps.submit()
+        await sleeps()
+
+    with trio.move_on_after(1) as host:
+        await waits()
+
+    message = "Execution was cancelled by the runtime environment."
+    assert host.cancelled_caught
+    assert str((await books.flow_run()).state) == f"Crashed({message!r})"
+    assert set((await books.task_states()).values()) == {f"Crashed({message!r})"}
+    assert hooked == ["Crashed"]
+    assert f"Crash detected! {message}" in await books.said()
+
+
+@pytest.mark.behaviour("CR-01", "CR-06", "QK-17")
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyboardInterrupt, "Execution was aborted by an interrupt signal."),
+        (SystemExit, "Execution was aborted by Python system exit call."),
+    ],
+)
+@pytest.mark.parametrize("where", ["flow", "task", "submitted task"])
+async def test_an_interrupt_or_an_exit_crashes_the_run_and_goes_on_as_itself(books, error, message, where):
+    @task
+    async def raises():
+        raise error
+
+    @flow
+    async def calls():
+        match where:
+            case "flow":
+                raise error
+            case "task":
+                await raises()
+            case _:
+                raises.submit()
+
+    with pytest.raises(error):
+        await calls()
+
+    assert str((await books.flow_run()).state) == f"Crashed({message!r})"
+    assert set((await books.task_states()).values()) <= {f"Crashed({message!r})"}
+
+
+async def test_user_groups_stay_groups_and_our_nurseries_add_none(client):
+    @flow
+    async def raises_two():
+        raise ExceptionGroup("both", [ValueError(1), TypeError(2)])
+
+    with pytest.raises(ExceptionGroup, match="both") as raised:
+        await raises_two()
+
+    assert [type(error) for error in raised.value.exceptions] == [ValueError, TypeError]
