@@ -16,7 +16,9 @@ from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.core.states import Failed, NotReady, Pending, Scheduled, State
 from trioflow.core.verdicts import Accept
 from trioflow.engine.context import Around, FlowRunContext, current_tags
+from trioflow.engine.crashes import last_words
 from trioflow.engine.drive import last_state, sendable
+from trioflow.engine.endings import recorded
 from trioflow.engine.flow_runs import FlowRunDrive
 from trioflow.engine.futures import Future
 from trioflow.engine.inputs import Inputs
@@ -24,10 +26,22 @@ from trioflow.engine.logs import flow_run_logger
 from trioflow.engine.naming import drawn_name
 from trioflow.engine.parameters import Checked, checked, storable
 from trioflow.engine.results import Raised, Recorder, load, message_of
-from trioflow.errors import UnreadableResult, UpstreamTaskError
-from trioflow.wire.endpoints import BEGIN_TASK_RUN, CREATE_FLOW_RUN, FIND_FLOW_RUNS, PROPOSE_FLOW_RUN_STATE
+from trioflow.errors import StoreError, UnreadableResult, UpstreamTaskError
+from trioflow.wire.endpoints import (
+    BEGIN_TASK_RUN,
+    CREATE_FLOW_RUN,
+    FIND_FLOW_RUNS,
+    PROPOSE_FLOW_RUN_STATE,
+    PROPOSE_TASK_RUN_STATE,
+)
 from trioflow.wire.filters import FlowRunFilter
-from trioflow.wire.requests import BeginTaskRun, CreateFlowRun, FindFlowRuns, ProposeFlowRunState
+from trioflow.wire.requests import (
+    BeginTaskRun,
+    CreateFlowRun,
+    FindFlowRuns,
+    ProposeFlowRunState,
+    ProposeTaskRunState,
+)
 
 if TYPE_CHECKING:
     from trioflow.engine.flows import Flow
@@ -45,6 +59,8 @@ class SubflowCall:
     """The run whose code made the call: the parent, or a task of its."""
     dynamic_key: str
     future: Future[Any]
+    _childless: TaskRun | None = None
+    """The task run that stands for a child that there is none of yet: ours to end, should there never be one."""
 
     async def to_its_end(self) -> State:
         """Run it; the state that it ended in. What raises is nobody's outcome, and has been reported."""
@@ -53,10 +69,27 @@ class SubflowCall:
         except UnreadableResult as error:
             state = Failed(message=message_of(error), data=Raised(error))
         except BaseException as error:
-            self._end(last_state(error))
+            await self._abandon(last_state(error))
             raise
         self._end(state)
         return state
+
+    async def _abandon(self, state: State) -> None:
+        self._end(state)
+        if self._childless is None:
+            return
+        parent = self.parent
+        with last_words(parent.session.settings.grace_seconds):
+            request = ProposeTaskRunState(
+                run_id=self._childless.id,
+                state=sendable(await recorded(state, parent.recorder, persist=True)),
+                transition_id=clock.new_id(),
+                epoch=parent.session.epoch,
+            )
+            try:
+                await parent.session.client.call(PROPOSE_TASK_RUN_STATE, request)
+            except StoreError:
+                parent.logger.exception("The end of subflow %r could not be reported", self.future.name)
 
     def _end(self, state: State) -> None:
         self.future.end(state)
@@ -70,13 +103,15 @@ class SubflowCall:
         except UpstreamTaskError as error:
             first = start(NotReady(message_of(error)))
             found = Checked({})
-        mirror = await self._mirror()
+        mirror = self._childless = await self._mirror()
         child = await self._child_of(mirror) if mirror.version > 1 else None
         if child is not None and child.state is not None and child.state.is_completed:
             return await load(child.state, self._recorder, f"flow run {child.name!r}")
         if child is not None and await self._is_reopened(child):
+            self._childless = None
             return await self._drive(child, found).to_its_end(first)
         child = await self._created(mirror, found)
+        self._childless = None
         drive = self._drive(child, found)
         return await (drive.refused(found.first_state()) if found.refusal else drive.to_its_end(first))
 
