@@ -50,7 +50,7 @@ class OutputLine:
 Sink: TypeAlias = Callable[[Sequence[OutputLine]], Awaitable[None]]
 """Takes lines in the order in which they were read. While it waits, the process is held up, and nothing is lost.
 
-It must not raise: that ends the process.
+One that raises is not asked again: the process goes on, the rest of what it writes is lost, and its report says so.
 """
 
 
@@ -65,7 +65,7 @@ class ExitReport:
     leftovers: int = 0
     """How many processes outlived the run's own and had to be ended."""
     output_complete: bool = True
-    """All that was written has reached the sink."""
+    """All that was written has reached the sink, and the sink has taken it."""
 
     @property
     def explanation(self) -> str:

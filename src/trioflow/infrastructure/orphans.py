@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
@@ -21,10 +19,14 @@ from trioflow.processes import is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-Environment = dict[str, str]
+Environment: TypeAlias = dict[str, str]
+Belongs: TypeAlias = "Callable[[Environment], bool]"
 
-_PROC = Path("/proc")
+_QUIET_LOOKS = 3
+_NO_SIGNAL = 0
+"""Asks whether the process is there."""
 
 
 async def sweep_orphans(home: Path, *, grace: float = 0.0) -> int:
@@ -32,16 +34,17 @@ async def sweep_orphans(home: Path, *, grace: float = 0.0) -> int:
 
     For ``grace`` seconds, living shims may still end their trees in peace; what is left then is killed.
     """
+    belongs = partial(_is_orphan, home)
     with trio.move_on_after(grace):
-        await _gone(partial(_find, partial(_is_orphan, home)))
-    return await _kill_all(partial(_is_orphan, home))
+        await _signal_until_gone(belongs, _NO_SIGNAL)
+    return await _signal_until_gone(belongs, signal.SIGKILL)
 
 
 async def sweep_run(environment: Mapping[str, str]) -> int:
     """Kill all that still carries this run's id and epoch, and return how many that were."""
     names = (FLOW_RUN_ID, EPOCH, HOME, RUNNER)
     marks = {name: environment[name] for name in names if name in environment}
-    return await _kill_all(lambda found: marks.items() <= found.items())
+    return await _signal_until_gone(lambda found: marks.items() <= found.items(), signal.SIGKILL)
 
 
 def _is_orphan(home: Path, found: Environment) -> bool:
@@ -49,59 +52,64 @@ def _is_orphan(home: Path, found: Environment) -> bool:
     return FLOW_RUN_ID in found and found.get(HOME) == str(home) and runner is not None and is_gone(runner)
 
 
-async def _kill_all(belongs: Callable[[Environment], bool]) -> int:
-    """Until none is found: a process that is being killed may have forked just before."""
-    killed = 0
-    while found := await trio.to_thread.run_sync(_find, belongs):
-        for fd in found:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(fd, signal.SIGKILL)
-        await _all_over(found)
-        killed += len(found)
-    return killed
+async def _signal_until_gone(belongs: Belongs, number: int) -> int:
+    """Returns when nobody is found any more, several times over: who is just forking may be overlooked."""
+    count = quiet = 0
+    while quiet < _QUIET_LOOKS:
+        pidfds = await trio.to_thread.run_sync(_signal_all, belongs, number)
+        count += len(pidfds)
+        quiet = 0 if pidfds else quiet + 1
+        await _wait_dead(pidfds)
+    return count
 
 
-async def _gone(find: Callable[[], list[int]]) -> None:
-    while found := await trio.to_thread.run_sync(find):
-        await _all_over(found)
-
-
-async def _all_over(pidfds: list[int]) -> None:
-    """Returns when these processes are dead, reaped or not. Closes the descriptors."""
+async def _wait_dead(pidfds: list[int]) -> None:
+    """Returns when these processes are over, reaped or not. Closes the descriptors."""
     try:
-        for fd in pidfds:
-            await trio.lowlevel.wait_readable(fd)
+        for pidfd in pidfds:
+            await trio.lowlevel.wait_readable(pidfd)
     finally:
-        for fd in pidfds:
-            os.close(fd)
+        for pidfd in pidfds:
+            os.close(pidfd)
 
 
-def _find(belongs: Callable[[Environment], bool]) -> list[int]:
-    """The pidfds of those whose environment ``belongs`` recognises: a pid may be another's by the time of the kill."""
+def _signal_all(belongs: Belongs, number: int) -> list[int]:
+    """The pidfds of those whose environment ``belongs`` recognises. They have the signal already.
+
+    It is a race with processes that live for a millisecond only, having forked. So the newest come first, each is
+    signalled the moment that it is seen, and no paths are made.
+    """
     if sys.platform != "linux":
         return []
-    pids = {int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()} - {os.getpid()}
-    return [fd for pid in sorted(pids) if (fd := _open_if(pid, belongs)) is not None]
+    names = os.listdir("/proc")  # noqa: PTH208 - see above
+    pids = sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+    found = (_signal_if(belongs, pid, number) for pid in pids if pid != os.getpid())
+    return [pidfd for pidfd in found if pidfd is not None]
 
 
-def _open_if(pid: int, belongs: Callable[[Environment], bool]) -> int | None:
-    # The environment is read twice: before, because most are not meant; after, because the pid may have changed hands.
+def _signal_if(belongs: Belongs, pid: int, number: int) -> int | None:
+    # The environment is read again once the process is held: the pid may have been another's before.
     if not belongs(_environment(pid)):
         return None
     try:
-        fd = os.pidfd_open(pid)
+        pidfd = os.pidfd_open(pid)
     except OSError:
         return None
-    if belongs(_environment(pid)):
-        return fd
-    os.close(fd)
+    try:
+        if belongs(_environment(pid)):
+            signal.pidfd_send_signal(pidfd, number)
+            return pidfd
+    except ProcessLookupError:
+        pass
+    os.close(pidfd)
     return None
 
 
 def _environment(pid: int) -> Environment:
     """Empty if it is another user's, a zombie's, or nobody's."""
     try:
-        text = (_PROC / str(pid) / "environ").read_bytes().decode(errors="surrogateescape")
+        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - see `_signal_all`
+            text = os.fsdecode(file.read())
     except OSError:
         return {}
     entries = (entry.partition("=") for entry in text.split("\0"))

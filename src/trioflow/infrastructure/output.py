@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal, final
 
 import trio
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 LONGEST_LINE = 64 * 1024
 """Bytes; a longer line comes in pieces."""
 _CHUNK = 64 * 1024
+
+logger = logging.getLogger("trioflow.infrastructure")
 
 
 @final
@@ -71,6 +74,8 @@ class Output:
     _turn: trio.Lock = field(factory=trio.Lock, init=False)
     # What is said while the tree is being ended is said too. The owner of the tree sets the deadline.
     _scope: trio.CancelScope = field(factory=lambda: trio.CancelScope(shield=True), init=False)
+    _failed: bool = field(default=False, init=False)
+    """The sink has raised: it is not asked again, and the process goes on unheard."""
     complete: bool = field(default=False, init=False)
     """Both streams were handed on to their ends."""
 
@@ -80,7 +85,7 @@ class Output:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._read, stdout, LineSplitter("stdout"))
                 nursery.start_soon(self._read, stderr, LineSplitter("stderr"))
-            self.complete = True
+            self.complete = not self._failed
 
     def end_within(self, seconds: float) -> None:
         """The process is over: what somebody else keeps its pipes open for, or a stuck sink, has this long."""
@@ -92,6 +97,11 @@ class Output:
         await self._hand_on(splitter.end())
 
     async def _hand_on(self, lines: list[OutputLine]) -> None:
-        if lines:
-            async with self._turn:
+        async with self._turn:
+            if not lines or self._failed:
+                return
+            try:
                 await self._sink(lines)
+            except Exception:
+                self._failed = True
+                logger.exception("what a process writes cannot be handed on, and is lost from here on")
