@@ -152,6 +152,19 @@ async def test_the_call_is_told_at_debug(books, home, caplog, debug, line):
     assert told[begin + 1] == line
 
 
+@pytest.mark.behaviour("FO-20")
+async def test_in_debug_mode_a_state_of_another_type_is_told_and_not_stored(books, home, caplog):
+    caplog.set_level("DEBUG", "trioflow")
+
+    with use_settings(Settings(home=home, debug=True, log_level=10)):
+        await flow(retries=1)(flaky(1))()
+
+    (line,) = [text for text in caplog.messages if text.startswith("Received new state")]
+    message = "('Flow run encountered an exception. ValueError: try 1')"
+    assert line == f"Received new state AwaitingRetry{message} when proposing final state Failed{message}"
+    assert line not in await books.said()
+
+
 # --- timeouts
 
 

@@ -200,6 +200,16 @@ async def test_in_debug_mode_a_run_says_its_final_state_in_full(books, home):
     assert (await books.said())[-1].startswith("Finished in state State(type=<StateType.COMPLETED")
 
 
+@pytest.mark.behaviour("FL-15")
+async def test_where_the_run_can_be_viewed_is_said_and_not_stored(books, home, caplog):
+    with use_settings(Settings(home=home, ui_url="http://localhost:4200")):
+        await double(1)
+
+    line = f"View at http://localhost:4200/flow-runs/flow-run/{(await books.flow_run()).id}"
+    assert line in caplog.messages
+    assert line not in await books.said()
+
+
 # --- ends
 
 

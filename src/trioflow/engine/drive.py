@@ -71,6 +71,9 @@ async def propose(run: Driven, step: Propose) -> Step:
         case Accept(state):
             await run.entered(state)
         case Reject(state) if state is not None and step.state.is_final:
+            if run.session.settings.debug:
+                told = "Received new state %s when proposing final state %s"
+                run.logger.debug(told, state, step.state, extra={"send_to_api": False})
             await run.entered(state)
         case _:
             run.logger.debug("Proposed %s and heard %s", step.state, verdict)
