@@ -59,7 +59,7 @@ async def run_flow(flow: Flow[..., Any], parameters: Parameters, run_id: UUID | 
     drive = _drive(client, flow, answer.run, found)
     drive.logger.info("Created flow run %r for flow %r", answer.run.name, flow.name)
     if ui := drive.session.settings.ui_url:
-        drive.logger.info("View at %s/flow-runs/flow-run/%s", ui, run_id, extra={"send_to_api": False})
+        drive.logger.info("View at %s/flow-runs/flow-run/%s", ui, answer.run.id, extra={"send_to_api": False})
     body = drive.to_its_end if found.refusal is None else partial(drive.refused, found.first_state())
     return await drive.session.run(heard_until, body)
 
