@@ -42,7 +42,9 @@ class _Wanted:
     flow_runs: set[UUID] = field(factory=set[UUID])
     task_runs: set[UUID] = field(factory=set[UUID])
     calls: set[tuple[UUID, str, str]] = field(factory=set[tuple[UUID, str, str]])
-    transitions: set[UUID] = field(factory=set[UUID])
+    transitions: set[bytes] = field(factory=set[bytes])
+    judged: set[UUID] = field(factory=set[UUID])
+    """The runs that these transitions are of, as far as they are named; others are found by their call."""
     cache_keys: set[str] = field(factory=set[str])
     tags: set[str] = field(factory=set[str])
 
@@ -53,18 +55,18 @@ class _Wanted:
                 self._note_call(request)
             case ProposeTaskRunState():
                 self.task_runs.add(request.run_id)
-                self._note_step(request.transition_id, request.state)
+                self._note_step(request.run_id, request.transition_id, request.state)
             case ProposeFlowRunState():
                 self.flow_runs.add(request.run_id)
-                self._note_step(request.transition_id, request.state)
+                self._note_step(request.run_id, request.transition_id, request.state)
             case ClaimFlowRun():
                 self.flow_runs.add(request.run_id)
-                self.transitions.add(request.transition_id)
+                self._note_step(request.run_id, request.transition_id)
             case CreateFlowRun():
                 self.flow_names.add(request.flow_name)
                 self.flow_runs |= {request.id, request.root_id or request.id}
                 self.task_runs |= {id_ for id_ in (request.parent_task_run_id,) if id_}
-                self._note_step(request.transition_id, request.state)
+                self._note_step(request.id, request.transition_id, request.state)
             case RenameRun():
                 self.flow_runs.add(request.run_id)
                 self.task_runs.add(request.run_id)
@@ -74,16 +76,18 @@ class _Wanted:
                 pass
 
     def _note_call(self, request: BeginTaskRun) -> None:
-        self.task_runs.add(request.id)
         self.tags |= request.tags
-        self._note_step(request.transition_id, request.state)
-        if request.flow_run_id is not None:
+        self._note_step(request.id, request.transition_id, request.state)
+        if request.flow_run_id is None:
+            self.task_runs.add(request.id)
+        else:
             self.calls.add((request.flow_run_id, request.task_key, request.dynamic_key))
             self.flow_runs |= {request.flow_run_id, request.root_id or request.flow_run_id}
 
-    def _note_step(self, transition_id: UUID, state: State) -> None:
-        self.transitions.add(transition_id)
-        if state.details.cache_key is not None:
+    def _note_step(self, run_id: UUID, transition_id: UUID, state: State | None = None) -> None:
+        self.judged.add(run_id)
+        self.transitions.add(transition_id.bytes)
+        if state is not None and state.details.cache_key is not None:
             self.cache_keys.add(state.details.cache_key)
 
 
@@ -100,7 +104,7 @@ def load(tx: Tx, desk: Desk, requests: Sequence[object]) -> None:
     _load_calls(tx, desk, wanted.calls)
     above = {id_ for run in desk.task_runs.values() for id_ in (run.flow_run_id, run.root_id) if id_}
     load_flow_runs(tx, desk, wanted.flow_runs | above)
-    _load_answers(tx, desk, wanted.transitions)
+    _load_answers(tx, desk, wanted)
     _load_cache(tx, desk, wanted.cache_keys)
     _load_limits(tx, desk, wanted.tags.union(*(run.tags for run in desk.task_runs.values())))
 
@@ -167,11 +171,15 @@ def _load_calls(tx: Tx, desk: Desk, calls: set[tuple[UUID, str, str]]) -> None:
         _put_task_runs(desk, tx.execute(f"{TASK_RUNS} WHERE {where}", key))
 
 
-def _load_answers(tx: Tx, desk: Desk, transitions: set[UUID]) -> None:
-    for row in select_in(tx, STATES, "id", (id_.bytes for id_ in transitions)):
-        state, reason = rows.history_state_from(row[2:]), row[1]
-        verdict = Accept(state) if reason is None else Reject(state, reason, written=True)
-        desk.answered[UUID(bytes=row[7])] = verdict
+def _load_answers(tx: Tx, desk: Desk, wanted: _Wanted) -> None:
+    """A transition is looked for in the history of the runs on the desk: it has no index of its own to pay for."""
+    called = {desk.calls[call] for call in wanted.calls if call in desk.calls}
+    judged = (wanted.judged | called) & desk.stored
+    for row in select_in(tx, STATES, "run_id", (run_id.bytes for run_id in judged)):
+        if row[7] in wanted.transitions:
+            state, reason = rows.history_state_from(row[2:]), row[1]
+            verdict = Accept(state) if reason is None else Reject(state, reason, written=True)
+            desk.answered[UUID(bytes=row[7])] = verdict
 
 
 def _load_cache(tx: Tx, desk: Desk, keys: set[str]) -> None:

@@ -79,11 +79,11 @@ CREATE TABLE task_runs (
 CREATE UNIQUE INDEX task_runs_by_call ON task_runs (flow_run_id, task_key, dynamic_key);
 
 -- The history of every run, and with its numbers the feed of transitions. Results stand on the run, not here.
--- id is the transition id: asked twice, the answer that was written is given again. reason is set where another
--- state than the proposed one was written.
+-- id is the transition id: asked twice, the answer that was written is given again; it is looked for among the run's
+-- own transitions. reason is set where another state than the proposed one was written.
 CREATE TABLE states (
     number      INTEGER PRIMARY KEY,
-    id          BLOB NOT NULL UNIQUE,
+    id          BLOB NOT NULL,
     run_id      BLOB NOT NULL,
     root_id     BLOB NOT NULL,
     is_flow_run INTEGER NOT NULL,
