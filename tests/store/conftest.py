@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 
+from tests.store.disk import WatchedDisk, work
 from tests.store.ledger import LEDGER
 from trioflow.store.lock import FairLock
 from trioflow.store.sqlite import open_memory, open_sqlite
@@ -39,3 +40,11 @@ def elsewhere(path, file_store):
     """Another process, as far as the file store can tell: while it is entered, nobody else writes."""
     with contextlib.closing(FairLock.beside(str(path))) as lock:
         yield lock
+
+
+@pytest.fixture
+def watched_disk():
+    disk = WatchedDisk()
+    yield disk
+    disk.on_sync = work
+    disk.unregister()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import resource
-import threading
+from functools import partial
 
 import apsw
 import pytest
 import trio
+import trio.testing
 
-from tests.store.ledger import LEDGER, enter, entered, entering, wide
+from tests.store.disk import work
+from tests.store.ledger import LEDGER, enter, enter_for_good, entered, entering, wide
 from trioflow.errors import DatabaseCorrupt, DiskFailed, HomeNotWritable, StoreFull
 from trioflow.store.sqlite import open_sqlite
+from trioflow.store.store import Durability
 
 
 @contextlib.contextmanager
@@ -116,54 +119,67 @@ async def test_a_damaged_page_is_named_and_what_is_beside_it_can_be_read(path):
     await store.aclose()
 
 
-class FailingFile(apsw.VFSFile):
-    def __init__(self, name, flags, broken):
-        super().__init__("", name, flags)
-        self.broken = broken
-
-    def xSync(self, flags):  # noqa: N802 - apsw's name
-        if self.broken.is_set():
-            raise apsw.IOError
-        super().xSync(flags)
+def fail():
+    raise apsw.IOError
 
 
-class FailingDisk(apsw.VFS):
-    """A disk that cannot be synced while it is broken."""
-
-    def __init__(self):
-        self.broken = threading.Event()
-        super().__init__("failing", "")
-
-    def xOpen(self, name, flags):  # noqa: N802 - apsw's name
-        return FailingFile(name, flags, self.broken)
-
-
-async def test_a_failing_disk_is_named_and_the_store_works_again_once_it_is_mended(path):
-    disk = FailingDisk()
-    store = await open_sqlite(path, migrations=LEDGER, vfs="failing")
-    disk.broken.set()
+async def test_a_failing_disk_is_named_and_the_store_works_again_once_it_is_mended(path, watched_disk):
+    store = await open_sqlite(path, migrations=LEDGER, vfs=watched_disk.name)
+    watched_disk.on_sync = fail
     with pytest.raises(DiskFailed, match=f"read or write {path}"):
         await store.transact(entering("a"))
-    disk.broken.clear()
+    watched_disk.on_sync = work
     assert await store.transact(entering("b")) == [1]
     assert await store.read(entered) == ["b"]
     await store.aclose()
-    disk.unregister()
 
 
-async def test_a_program_that_does_not_know_our_lock_is_waited_for(file_store, path):
-    stranger = apsw.Connection(str(path))
-    stranger.execute("BEGIN IMMEDIATE")
-    begun = threading.Event()
+async def test_if_it_fails_to_sync_what_was_committed_its_callers_are_told(path, watched_disk):
+    """This is the one error after which something has changed."""
+    store = await open_sqlite(path, migrations=LEDGER, vfs=watched_disk.name)
+    await store.transact(entering("a"))
+    errors = []
 
-    def end():
-        assert begun.wait(60)
-        stranger.execute("ROLLBACK")
+    async def ask(name):
+        with pytest.raises(DiskFailed) as raised:
+            await store.coalesce(enter_for_good, name, durability=Durability.RELAXED)
+        errors.append(raised.value)
 
+    watched_disk.on_sync = fail
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(file_store.transact, entering("a"))
-        nursery.start_soon(trio.to_thread.run_sync, end)
-        await trio.testing.wait_all_tasks_blocked(0.03)
-        begun.set()
-    stranger.close()
-    assert await file_store.read(entered) == ["a"]
+        nursery.start_soon(ask, "b")
+        nursery.start_soon(ask, "c")
+    assert len(set(errors)) == 2
+    assert store.last_change() == 1
+    watched_disk.on_sync = work
+    assert set(await store.read(entered)) == {"a", "b", "c"}
+    assert await store.coalesce(enter_for_good, "d", durability=Durability.RELAXED) == 4
+    await store.aclose()
+
+
+async def test_a_log_that_cannot_be_merged_is_told_of_and_keeps_nobody_from_writing(
+    path, watched_disk, caplog
+):
+    store = await open_sqlite(path, migrations=LEDGER, vfs=watched_disk.name, log_pages=20)
+    await store.transact(entering("first"))
+    watched_disk.on_sync = fail
+    for number in range(30):
+        await store.coalesce(enter, f"{number}", durability=Durability.RELAXED)
+    watched_disk.on_sync = work
+    assert len(await store.transact(entered)) == 31
+    assert f"merging the log: the disk refused to read or write {path}" in caplog.text
+    await store.aclose()
+
+
+@pytest.mark.parametrize("durability", Durability)
+async def test_a_program_that_does_not_know_our_lock_is_waited_for_and_the_loop_goes_on(
+    file_store, path, durability
+):
+    await file_store.transact(entering("a"))
+    with contextlib.closing(apsw.Connection(str(path))) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(file_store.coalesce, enter, "b", durability=durability))
+            await trio.testing.wait_all_tasks_blocked(0.03)
+            stranger.execute("ROLLBACK")
+    assert await file_store.read(entered) == ["a", "b"]

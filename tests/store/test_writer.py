@@ -88,14 +88,17 @@ async def test_what_has_not_begun_can_be_withdrawn(file_store, elsewhere):
 
 async def test_what_is_withdrawn_in_the_tick_that_gathered_it_leaves_no_trace(file_store):
     """Which task comes first in a tick is Trio's choice, so there are many ticks."""
+
+    async def withdraw(name):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(file_store.coalesce, enter, name)
+            await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+
     for tick in range(50):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(file_store.coalesce, enter, f"kept {tick}")
-            with trio.CancelScope() as scope:
-                async with trio.open_nursery() as inner:
-                    inner.start_soon(file_store.coalesce, enter, f"withdrawn {tick}")
-                    await trio.lowlevel.checkpoint()
-                    scope.cancel()
+            await withdraw(f"withdrawn {tick}")
         assert file_store._writer._handed == 0
     kept = [name for name in await file_store.read(entered) if name.startswith("kept")]
     assert kept == [f"kept {tick}" for tick in range(50)]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, final
 
 import trio
-from attrs import define
+from attrs import define, frozen
 
 from trioflow.errors import StoreError
 from trioflow.store.connection import Connection
@@ -34,13 +34,25 @@ class Request:
     task: trio.lowlevel.Task | None = None
     """Who waits for the answer; nobody yet, or nobody at all if it is a periodic function."""
     handed: bool = False
-    """The writer's thread has it."""
+    """The event loop has given it to the writer's thread, which finds periodic functions by itself."""
     answered: bool = False
     begun: bool = False
     withdrawn: bool = False
     """Never both."""
     answer: Any = None
     error: BaseException | None = None
+
+
+@final
+@frozen(eq=False)
+class Committed:
+    """What became of a transaction: its requests have their answers, and do not know of them yet."""
+
+    requests: Sequence[Request]
+    newest: int = 0
+    """The last change number that it took, 0 if it took none or was undone."""
+    must_sync: bool = False
+    """Nobody may be told before it is on the disk."""
 
 
 @final
@@ -88,21 +100,38 @@ def run_batch(connection: Connection, requests: Sequence[Request]) -> int:
     if all is committed, but what should be on the disk cannot be brought there.
     """
     durability = _strictest(requests)
-    tx = Transaction(connection)
     try:
         connection.begin(durability)
-        if not _run(connection, tx, requests):
-            connection.abandon()
-            return 0
-        connection.commit()
-        if tx.must_sync and durability is Durability.RELAXED:
-            connection.sync()
     except StoreError as error:
-        connection.abandon()
-        for request in requests:
-            request.error = _same(error)
+        _fail(connection, requests, error)
         return 0
-    return tx.newest
+    committed = run_begun(connection, requests)
+    if committed.must_sync and durability is Durability.RELAXED:
+        return sync(connection, committed)
+    return committed.newest
+
+
+def run_begun(connection: Connection, requests: Sequence[Request]) -> Committed:
+    """Does what `run_batch` does, in a transaction that was begun; but does not bring it to the disk."""
+    tx = Transaction(connection)
+    try:
+        if _run(connection, tx, requests):
+            connection.commit()
+            return Committed(requests, tx.newest, tx.must_sync)
+        connection.abandon()
+    except StoreError as error:
+        _fail(connection, requests, error)
+    return Committed(requests)
+
+
+def sync(connection: Connection, committed: Committed) -> int:
+    """Brings it to the disk. Returns its change number, or gives its requests the error and returns 0."""
+    try:
+        connection.sync()
+    except StoreError as error:
+        _fail(connection, committed.requests, error)
+        return 0
+    return committed.newest
 
 
 def _run(connection: Connection, tx: Transaction, requests: Sequence[Request]) -> bool:
@@ -115,6 +144,12 @@ def _run(connection: Connection, tx: Transaction, requests: Sequence[Request]) -
             for judge, group in _groups(requests):
                 _run_group(connection, tx, judge, group)
             return True
+
+
+def _fail(connection: Connection, requests: Sequence[Request], error: StoreError) -> None:
+    connection.abandon()
+    for request in requests:
+        request.error = _same(error)
 
 
 def _same(error: StoreError) -> StoreError:

@@ -23,6 +23,10 @@ class Connection(Protocol):
         """Opens a transaction that writes."""
         ...
 
+    def begin_at_once(self) -> bool:
+        """Opens a relaxed transaction, unless it or its commit might wait for the disk or for anyone. Never raises."""
+        ...
+
     def commit(self) -> None:
         """Makes it last, as durably as `begin` was told."""
         ...
@@ -45,6 +49,15 @@ class Connection(Protocol):
 
     def sync(self) -> None:
         """Outside a transaction: returns once all that was committed before is on the disk."""
+        ...
+
+    @property
+    def log_is_long(self) -> bool:
+        """Time for `merge_log`."""
+        ...
+
+    def merge_log(self) -> None:
+        """Outside a transaction: moves into the database what readers do not need in its log. Never raises."""
         ...
 
     def snapshot(self, fn: Callable[[Tx], R]) -> R:

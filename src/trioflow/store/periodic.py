@@ -75,7 +75,7 @@ class Timetable:
 def report_failures(requests: Sequence[Request]) -> None:
     """Logs what went wrong with periodic functions, for nobody waits for their answers."""
     for request in requests:
-        if request.task is None and request.error is not None:
+        if not request.handed and request.error is not None:
             logger.error(
                 "a periodic function failed, and will be run again: %r", request.item, exc_info=request.error
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, final
@@ -27,15 +26,13 @@ from trioflow.errors import (
     StoreFull,
 )
 from trioflow.store.batch import Transaction, newest_number
+from trioflow.store.sqlite_hooks import LOG_PAGES, Log, Patience
 from trioflow.store.store import Durability, R, Row, Tx
 
 _CACHED_STATEMENTS: Final = 256
 _WAL_BYTES_KEPT: Final = 64 * 2**20
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SYNCHRONOUS: Final = {Durability.SYNCED: "FULL", Durability.RELAXED: "NORMAL"}
-
-_CHECKPOINT_PAGES: Final = {Durability.SYNCED: 1000, Durability.RELAXED: 0}
-"""After how many pages a commit moves the log into the database. Only one that waits for the disk anyway does."""
 
 _FULL: Final = "there is no space left for {path}: free some. Nothing is lost, and reading goes on"
 _NOT_WRITABLE: Final = (
@@ -66,6 +63,8 @@ class SqliteConnection:
     path: str
     _sqlite: Any
     """An `apsw.Connection`; its stubs name types that Python 3.11 does not have."""
+    _log: Log = field(factory=Log)
+    _patience: Patience = field(init=False)
     _durability: Durability | None = None
     """What ``PRAGMA synchronous`` is set to, if we have set it."""
     _writing: bool = False
@@ -76,20 +75,25 @@ class SqliteConnection:
     """Why SQLite itself has rolled back the transaction in which we still are."""
     _data_version: int = field(default=-1, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        # Neither hook knows this object: SQLite would keep it alive.
+        self._patience = Patience(self.path)
+        self._sqlite.set_busy_handler(self._patience)
+        self._sqlite.set_wal_hook(self._log)
+        _connections.add(self)
+
     @classmethod
-    def to(cls, path: str, *, vfs: str | None = None) -> SqliteConnection:
-        """A new connection to the database in that file, or in memory.
+    def to(cls, path: str, *, vfs: str | None = None, log_pages: int = LOG_PAGES) -> SqliteConnection:
+        """A new connection to the database in that file, or in memory. From ``log_pages`` on, its log is long.
 
         Raises:
             StoreForked: this process inherited a connection to that file.
             StoreError: it cannot be opened.
         """
-        connection = cls(
-            path, _connect(path, path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs)
-        )
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        connection = cls(path, _connect(path, path, flags, vfs), Log(log_pages))
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
-        _connections.add(connection)
         return connection
 
     @classmethod
@@ -98,9 +102,7 @@ class SqliteConnection:
         # Without a log there is nobody who writes, and SQLite may be told not to make one to look for itself.
         lonely = not Path(f"{path}-wal").exists()
         name = f"{Path(path).absolute().as_uri()}?immutable={lonely:d}"
-        connection = cls(path, _connect(path, name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs))
-        _connections.add(connection)
-        return connection
+        return cls(path, _connect(path, name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs))
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """See `Tx.execute`."""
@@ -122,10 +124,24 @@ class SqliteConnection:
         """See `Connection.begin`."""
         if durability is not self._durability:
             self.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
-            self.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES[durability]}")
             self._durability = durability
         self.execute("BEGIN IMMEDIATE")
         self._writing = True
+
+    def begin_at_once(self) -> bool:
+        """See `Connection.begin_at_once`."""
+        self._patience.is_none = True
+        try:
+            pages, merged = self._sqlite.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+            # The first commit of a log syncs its head, however relaxed it is. A log that is merged begins anew.
+            if pages == merged or self.log_is_long:
+                return False
+            self.begin(Durability.RELAXED)
+        except (StoreError, apsw.Error):
+            return False  # whoever can wait meets the same again, or does not
+        finally:
+            self._patience.is_none = False
+        return True
 
     def commit(self) -> None:
         """See `Connection.commit`."""
@@ -163,6 +179,22 @@ class SqliteConnection:
         # Only a commit that writes is synced, and this one writes a page even though it changes nothing.
         self.execute(f"PRAGMA user_version = {self.version}")
         self.commit()
+
+    @property
+    def log_is_long(self) -> bool:
+        """See `Connection.log_is_long`."""
+        return self._log.is_long
+
+    def merge_log(self) -> None:
+        """See `Connection.merge_log`."""
+        try:
+            ((_, pages, _),) = self.execute("PRAGMA wal_checkpoint(NOOP)")
+            self._log.has(pages)
+            if self._log.is_long:  # still: no other process has been quicker
+                self._log.is_tried()
+                self.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except StoreError as error:
+            logger.warning("merging the log: %s", error)
 
     def snapshot(self, fn: Callable[[Tx], R]) -> R:
         """See `Connection.snapshot`."""
@@ -221,7 +253,6 @@ def _connect(path: str, name: str, flags: int, vfs: str | None) -> apsw.Connecti
         sqlite = apsw.Connection(name, flags, vfs, _CACHED_STATEMENTS)
     except apsw.Error as error:
         raise _meaning(path, error) from error
-    sqlite.set_busy_handler(_patience(path))
     # A name in double quotes that is no column is a mistake, not a text.
     sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
     sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
@@ -235,19 +266,6 @@ def _meaning(path: str, error: apsw.Error, system_errno: int = 0) -> StoreError:
         if isinstance(error, kinds):
             return ours(message.format(path=path, error=error))
     return StoreError(f"{path}: {type(error).__name__}: {error}")
-
-
-def _patience(path: str) -> Callable[[int], bool]:
-    """A busy handler that never gives up: only programs that do not know our lock can be in the way."""
-    pause = threading.Event()
-
-    def wait(calls: int) -> bool:
-        pause.wait(0.01)
-        if calls % 1000 == 999:  # every ten seconds
-            logger.warning("%s is kept locked by a program that is not trioflow", path)
-        return True
-
-    return wait
 
 
 _connections: WeakSet[SqliteConnection] = WeakSet()

@@ -6,8 +6,9 @@ In between it runs the periodic functions that are due, and looks for other proc
 one. Nothing that a user's code does to the event loop keeps it from that.
 
 The event loop gathers what its tasks ask for in one tick, and hands it over together. A hop to a thread and back
-costs several times what a small transaction without an fsync does; so a few relaxed items are run where they are,
-while the thread has nothing to do and no other process is in the way. What may wait for a disk or for a lock never is.
+costs several times what a small transaction without an fsync does; so a few relaxed items of judges are run where
+they are, while the thread has nothing to do and nobody is in the way. What may wait for a disk or for a lock never is:
+it, or what is left of it, is handed over. All else that takes time, as merging the log, is the thread's too.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 import trio
 from attrs import define, field
 
 from trioflow.errors import StoreClosed, StoreError, StoreForked, TrioflowBug
-from trioflow.store.batch import AnyJudge, Request, run_batch
+from trioflow.store.batch import AnyJudge, Committed, Request, call, run_batch, run_begun, sync
 from trioflow.store.connection import Connection
 from trioflow.store.feed import Feed
 from trioflow.store.lock import FairLock
@@ -43,6 +44,8 @@ LOOK_SECONDS: Final = 0.05
 CLOSE_SECONDS: Final = 10.0
 """How long closing waits for a lock that another process holds."""
 
+BROKEN: Final = "the store's writer has failed, and the store is closed"
+
 logger = logging.getLogger("trioflow.store")
 
 
@@ -53,6 +56,10 @@ class Signal(Enum):
     """The timetable, or who waits for changes, is not what it was: look again how long to wait."""
     STOP = auto()
     """Nothing comes after this."""
+
+
+Arrival: TypeAlias = Request | Committed | Signal
+"""What the thread is given: something to run, something that was run but is not on the disk yet, or news."""
 
 
 @final
@@ -74,9 +81,11 @@ class Writer:
     """Asked for in this tick of the event loop, and not handed over yet."""
     _handed: int = 0
     """How many requests the thread has, begun or not. Counted on the event loop."""
-    _queue: SimpleQueue[Request | Signal] = field(factory=SimpleQueue[Request | Signal])
+    _queue: SimpleQueue[Arrival] = field(factory=SimpleQueue[Arrival])
     _arrived: list[Request] = field(factory=list[Request])
     """Taken from the queue, but not begun yet."""
+    _unsynced: list[Committed] = field(factory=list[Committed])
+    """Taken from the queue, but not brought to the disk yet."""
     _next_look: float = 0.0
     _stopping: bool = False
     """The writer has met STOP."""
@@ -163,36 +172,62 @@ class Writer:
         """Runs what was gathered, or hands it over to the thread."""
         gathered = [request for request in self._gathered if not request.withdrawn]
         self._gathered = []
-        if not gathered or (self._is_little(gathered) and self._run_here(gathered)):
-            return
-        self._handed += len(gathered)
-        for request in gathered:
+        if gathered and not (self._is_little(gathered) and self._run_here(gathered)):
+            self._hand_over(gathered, *gathered)
+
+    def _hand_over(self, requests: Sequence[Request], *arrivals: Arrival) -> None:
+        self._handed += len(requests)
+        for request in requests:
             request.handed = True
-            self._queue.put(request)
+        for arrival in arrivals:
+            self._queue.put(arrival)
 
     def _is_little(self, gathered: Sequence[Request]) -> bool:
-        """Whether it can be run here without overtaking anything, and without waiting for a disk."""
+        """Whether it can be run here without overtaking anything, and without taking long.
+
+        Judges are ours and quick; a single function is anybody's.
+        """
         if self._handed or self._closing or len(gathered) > FEW:
             return False
-        return all(request.durability is Durability.RELAXED for request in gathered)
+        return all(
+            request.durability is Durability.RELAXED and request.judge is not call for request in gathered
+        )
 
     def _run_here(self, gathered: Sequence[Request]) -> bool:
-        """Runs it, unless the connection or the home's lock is taken."""
+        """Runs it, unless connection or lock are taken, or there is something to wait for."""
         if not self._busy.acquire(blocking=False):
             return False
         try:
-            if not self._lock.enter_nowait():
-                return False
-            try:
-                self._arrived.extend(gathered)
-                batch = self._begin_arrived()
-                newest = self._run(batch)
-            finally:
-                self._lock.leave()
+            committed = self._commit_here(gathered)
         finally:
             self._busy.release()
-        self._deliver(batch, newest)
+        if committed is None:
+            return False
+        if committed.must_sync:
+            self._hand_over(gathered, committed)
+        else:
+            self._deliver(gathered, committed.newest)
+        if self._connection.log_is_long:
+            self._queue.put(Signal.LOOK)
         return True
+
+    def _commit_here(self, gathered: Sequence[Request]) -> Committed | None:
+        if not self._lock.enter_nowait():
+            return None
+        try:
+            if not self._connection.begin_at_once():
+                return None
+            for request in gathered:
+                request.begun = True
+            return run_begun(self._connection, gathered)
+        except BaseException as error:
+            logger.critical(BROKEN, exc_info=True)
+            self._closing = True
+            self._queue.put(Signal.STOP)
+            _blame(gathered, error)
+            return Committed(gathered)
+        finally:
+            self._lock.leave()
 
     def _withdrawal(self, request: Request) -> Callable[[object], trio.lowlevel.Abort]:
         def withdraw(_raise_cancel: object) -> trio.lowlevel.Abort:
@@ -216,7 +251,8 @@ class Writer:
         self._send()
         with self._guard:
             self._take_arrivals(self._queue.qsize())
-            late = self._begin_arrived()
+            late = _requests_of(self._take_unsynced()) + self._begin_arrived()
+        self._queue.put(Signal.STOP)  # one that was just taken would not have woken the thread
         for request in late:
             request.error = StoreClosed()
         self._deliver(late, 0)
@@ -235,7 +271,7 @@ class Writer:
             while not self._stopping:
                 self._turn()
         except BaseException:
-            logger.critical("the store's writer has failed, and the store is closed", exc_info=True)
+            logger.critical(BROKEN, exc_info=True)
         finally:
             self._connection.close()
             self._lock.close()
@@ -243,12 +279,16 @@ class Writer:
 
     def _turn(self) -> None:
         self._wait()
-        if self._arrived or self._timetable.seconds_left() == 0:
+        if self._arrived or self._unsynced or self._timetable.seconds_left() == 0:
             with self._busy, self._lock:
-                batch = self._begin()
-                newest = self._run(batch)
+                unsynced, batch = self._begin()
+                newest = self._run(unsynced, batch)
             report_failures(batch)
-            self._hop(self._deliver, batch, newest)
+            self._hop(self._deliver, _requests_of(unsynced) + batch, newest)
+        if self._connection.log_is_long and not self._stopping:
+            # Only a log that nobody adds to while it is merged can begin anew.
+            with self._busy, self._lock:
+                self._connection.merge_log()
         self._look_elsewhere()
 
     def _wait(self) -> None:
@@ -262,21 +302,23 @@ class Writer:
             limits.append(max(0.0, self._next_look - self._now()))
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def _sort(self, arrival: Request | Signal) -> None:
+    def _sort(self, arrival: Arrival) -> None:
         match arrival:
             case Request():
                 self._arrived.append(arrival)
+            case Committed():
+                self._unsynced.append(arrival)
             case Signal.STOP:
                 self._stopping = True
             case Signal.LOOK:
                 pass
 
-    def _begin(self) -> list[Request]:
-        """What is run now: it can no longer be withdrawn."""
+    def _begin(self) -> tuple[list[Committed], list[Request]]:
+        """What is synced and what is run now: it can no longer be withdrawn."""
         with self._guard:
             due = self._timetable.take_due()
             self._take_arrivals(min(self._queue.qsize(), BATCH_LENGTH - len(self._arrived)))
-            return due + self._begin_arrived()
+            return self._take_unsynced(), due + self._begin_arrived()
 
     def _take_arrivals(self, count: int) -> None:
         for _ in range(count):
@@ -289,15 +331,20 @@ class Writer:
             request.begun = True
         return begun
 
-    def _run(self, batch: Sequence[Request]) -> int:
-        if not batch:
-            return 0
+    def _take_unsynced(self) -> list[Committed]:
+        unsynced, self._unsynced = self._unsynced, []
+        return unsynced
+
+    def _run(self, unsynced: Sequence[Committed], batch: Sequence[Request]) -> int:
         try:
-            return run_batch(self._connection, batch)
+            newest = [sync(self._connection, committed) for committed in unsynced]
+            if batch:
+                newest.append(run_batch(self._connection, batch))
+            return max(newest, default=0)
         except BaseException as error:
-            for request in batch:
-                request.error = TrioflowBug(f"the store's writer has failed: {error!r}")
-            self._hop(self._deliver, batch, 0)
+            everyone = _requests_of(unsynced) + list(batch)
+            _blame(everyone, error)
+            self._hop(self._deliver, everyone, 0)
             raise
 
     def _look_elsewhere(self) -> None:
@@ -320,3 +367,12 @@ class Writer:
         """Has the event loop call it, if there still is one."""
         with contextlib.suppress(trio.RunFinishedError):
             self._token.run_sync_soon(fn, *args)
+
+
+def _requests_of(unsynced: Sequence[Committed]) -> list[Request]:
+    return [request for committed in unsynced for request in committed.requests]
+
+
+def _blame(requests: Sequence[Request], error: BaseException) -> None:
+    for request in requests:
+        request.error = TrioflowBug(f"the store's writer has failed: {error!r}")
