@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, final
 
 import trio
-from attrs import evolve
+from attrs import define, evolve
 
 from trioflow import clock
 from trioflow.client.client import Client
@@ -29,6 +29,11 @@ class Driven(Protocol):
     recorder: Recorder
     logger: RunLogger
 
+    @property
+    def line(self) -> trio.StrictFIFOLock | None:
+        """Where it stands with others of this process that may have to wait for the same concurrency slots."""
+        ...
+
     async def propose(self, state: State) -> Verdict:
         """The verdict; data of the states in it is live."""
         ...
@@ -45,23 +50,57 @@ class Driven(Protocol):
 async def drive(run: Driven, step: Step) -> Stop:
     """Take the run from this step to where nothing more is to be done here."""
     heard_until: int | None = None
-    while True:
-        match step:
-            case Stop():
-                return step
-            case Propose(state):
-                step = await propose(run, step)
-                if isinstance(step, Sleep) and state.is_final:
-                    _log_another_try(run, state, step)
-            case Call(state):
-                step = step.ended(await run.call(state))
-            case Sleep(or_change=True) if heard_until is None:
-                # Ask once more before the first sleep: news between the last answer and now woke nobody.
-                heard_until = await run.session.client.now()
-                step = step.awoke()
-            case Sleep():
-                heard_until = await _sleep(run.session.client, step, heard_until)
-                step = step.awoke()
+    with Place(run.line) as place:
+        while True:
+            match step:
+                case Stop():
+                    return step
+                case Propose(state):
+                    step = await propose(run, step)
+                    if isinstance(step, Sleep) and state.is_final:
+                        _log_another_try(run, state, step)
+                case Call(state):
+                    place.leave()
+                    heard_until = None
+                    step = step.ended(await run.call(state))
+                case Sleep(or_change=True) if heard_until is None:
+                    # Ask once more before the first sleep: news between the last answer and now woke nobody.
+                    await place.take()
+                    heard_until = await run.session.client.now()
+                    step = step.awoke()
+                case Sleep():
+                    heard_until = await _sleep(run.session.client, step, heard_until)
+                    step = step.awoke()
+
+
+@final
+@define(eq=False)
+class Place:
+    """A place in the line of those who wait for the same slots: only the first asks again at each change.
+
+    Without a line, everybody does. The place is left at the end of the block, if not before.
+    """
+
+    _line: trio.StrictFIFOLock | None
+    _taken: bool = False
+
+    async def take(self) -> None:
+        """Stand in line until nobody is in front; stay there."""
+        if self._line is not None and not self._taken:
+            await self._line.acquire()
+            self._taken = True
+
+    def leave(self) -> None:
+        """Let the next one be the first."""
+        if self._line is not None and self._taken:
+            self._taken = False
+            self._line.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
 
 async def propose(run: Driven, step: Propose) -> Step:

@@ -89,6 +89,10 @@ class FlowRunDrive:
 
     # --- Driven
 
+    @property
+    def line(self) -> None:
+        """Flow runs wait for no slots."""
+
     async def propose(self, state: State) -> Verdict:
         """The verdict on this state."""
         request = ProposeFlowRunState(

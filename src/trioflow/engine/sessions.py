@@ -45,6 +45,9 @@ class Session:
     )
     """By flow run: what a request to cancel it cancels, for as long as it is driven here."""
 
+    _lines: dict[frozenset[str], trio.StrictFIFOLock] = field(factory=dict[frozenset[str], trio.StrictFIFOLock])
+    """By tags: the line of those who wait for their concurrency slots."""
+
     @classmethod
     def under(cls, client: Client, root_id: UUID, epoch: int) -> Session:
         """The session of this root run, with the settings that hold here."""
@@ -69,6 +72,10 @@ class Session:
                 with last_words(self.settings.grace_seconds):
                     await self.shipper.flush()
                 nursery.cancel_scope.cancel()
+
+    def line(self, tags: frozenset[str]) -> trio.StrictFIFOLock | None:
+        """The line for the slots of these tags; none where there are no tags to limit."""
+        return self._lines.setdefault(tags, trio.StrictFIFOLock()) if tags else None
 
     def cancellable(self, run_id: UUID) -> trio.CancelScope:
         """The scope to drive this flow run in: cancelled when somebody asks for its end, or ends it."""

@@ -145,6 +145,11 @@ class TaskRunDrive:
 
     # --- proposing
 
+    @property
+    def line(self) -> trio.StrictFIFOLock | None:
+        """Tasks with the same tags wait for the same slots."""
+        return self.session.line(self.tags)
+
     async def propose(self, state: State) -> Verdict:
         """The verdict on this state; the first one begins the task run."""
         answer = await (self._begin(state) if self._run is None else self._ask(self._run, state))
