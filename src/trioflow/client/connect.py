@@ -12,7 +12,6 @@ import trio
 from attrs import define, field
 
 from trioflow.client.local import LocalClient
-from trioflow.orchestrator.orchestrator import Orchestrator
 from trioflow.settings import current_settings
 
 if TYPE_CHECKING:
@@ -52,6 +51,9 @@ def use_client(client: Client) -> None:
 
 async def serve_store(store: Store, task_status: trio.TaskStatus[LocalClient]) -> None:
     """Answer calls from this store until cancelled. Starts with a client, and closes the store at the end."""
+    # Who speaks over a wire needs no orchestrator, and a flow file is loaded faster without one.
+    from trioflow.orchestrator.orchestrator import Orchestrator
+
     try:
         orchestrator = Orchestrator(store)
         await orchestrator.open()
