@@ -16,7 +16,7 @@ from trioflow.client.connect import serve_store
 from trioflow.client.link import LinkClient, ServedLink, open_link, serve_link
 from trioflow.core.states import Pending
 from trioflow.store.sqlite import open_memory
-from trioflow.wire import requests
+from trioflow.wire import endpoints, requests
 from trioflow.wire.endpoints import Endpoint
 from trioflow.wire.filters import ChangeFilter
 from trioflow.wire.replies import Changes, Done
@@ -89,8 +89,11 @@ class Held:
 
 
 @pytest.fixture
-async def link(nursery: trio.Nursery) -> Callable[[Client], Awaitable[Linked]]:
-    """Links a child to a client."""
+async def link(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> Callable[[Client], Awaitable[Linked]]:
+    """Links a child to a client. Time passes only when nobody has anything to do: who waits for ever fails at once."""
+    nursery.start_soon(_bark)
 
     async def make(client: Client) -> Linked:
         child, runner = map(End, memory_stream_pair())
@@ -99,6 +102,11 @@ async def link(nursery: trio.Nursery) -> Callable[[Client], Awaitable[Linked]]:
         return Linked(child, runner)
 
     return make
+
+
+async def _bark() -> None:
+    await trio.sleep(3600)
+    pytest.fail("somebody waits for ever")
 
 
 @pytest.fixture
@@ -111,6 +119,11 @@ def create_request(**fields: Any) -> requests.CreateFlowRun:
     id_ = clock.new_id()
     given = {"id": id_, "flow_name": "audit", "name": "brave-otter", "state": Pending(), "transition_id": id_}
     return requests.CreateFlowRun(**{**given, **fields})
+
+
+async def call(linked: Linked, name: str = "x") -> Done:
+    """One request of the child's."""
+    return await linked.client.call(endpoints.RENAME_RUN, rename(name))
 
 
 def rename(name: str) -> requests.RenameRun:

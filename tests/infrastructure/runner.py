@@ -1,10 +1,13 @@
-"""A runner to be killed: starts the commands that it is given, all at once, and says what they say.
+"""A runner to be killed: starts the scripts that it is given, and says what they say. Then it forks.
 
-python runner.py HOME GRACE RUN_ID COMMAND [RUN_ID COMMAND ...]
+The forked copy has all that the runner had open, and lives until their input ends.
+
+python runner.py HOME GRACE RUN_ID SCRIPT [RUN_ID SCRIPT ...]
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +38,10 @@ async def main(home: str, grace: str, *runs: str) -> None:
             environment = flow_run_environment(UUID(run_id), 1, Path(home))
             command = Command(argv=("sh", "-c", script), environment=environment)
             await nursery.start(infrastructure.run, command, say)
+        if os.fork() == 0:
+            os.read(0, 1)
+            os._exit(0)
+        write("forked")
 
 
 if __name__ == "__main__":

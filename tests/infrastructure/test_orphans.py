@@ -21,10 +21,8 @@ ELSEWHERE = evolve(this_process(), host="another host")
 
 
 @contextmanager
-def running(environment, script="exec sleep 999"):
-    with subprocess.Popen(
-        ["sh", "-c", f"echo ready; {script}"], env=environment, stdout=subprocess.PIPE
-    ) as process:
+def running(environment, script="echo ready; exec sleep 999"):
+    with subprocess.Popen(["sh", "-c", script], env=environment, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         try:
             yield process
@@ -41,7 +39,7 @@ def left_behind(environment):
 async def test_what_a_dead_runner_of_this_home_left_behind_is_killed(left_behind, tmp_path):
     with (
         running(left_behind) as one,
-        running(left_behind, "trap '' TERM; while :; do sleep 999; done") as other,
+        running(left_behind, "sleep 999 & echo ready; exec sleep 999") as other,
     ):
         with trio.fail_after(SECONDS):
             assert await sweep_orphans(tmp_path) == 3

@@ -72,19 +72,38 @@ async def test_a_clean_environment_is_all_that_the_process_has(start, tmp_path):
     assert said == {**environment, LINK_FD: said[LINK_FD]}
 
 
-async def test_the_process_has_no_input_and_no_descriptors_but_its_output_and_the_link(start):
-    started = await start(
-        *python(
-            "import os; [print(fd, os.readlink(f'/proc/self/fd/{fd}')) for fd in range(99)"
-            " if os.path.exists(f'/proc/self/fd/{fd}') or os.path.islink(f'/proc/self/fd/{fd}')]"
-            "; print(os.environ['TRIOFLOW__LINK_FD'])"
-        )
-    )
+LIST = """
+import os
+for name in sorted(os.listdir("/proc/self/fd")):
+    if os.path.islink(f"/proc/self/fd/{name}"):
+        print(name, os.readlink(f"/proc/self/fd/{name}").partition(":")[0])
+print(os.environ["TRIOFLOW__LINK_FD"])
+"""
+
+
+async def test_the_process_has_no_input_and_no_descriptors_but_its_output_and_the_link(start, piped_input):
+    started = await start(*python(LIST))
     await started.wait()
 
     *descriptors, link_fd = started.said()
-    shown = {number: what.partition(":")[0] for number, what in (line.split(" ", 1) for line in descriptors)}
-    assert shown == {"0": "/dev/null", "1": "pipe", "2": "pipe", link_fd: "socket"}
+    assert dict(line.split() for line in descriptors) == {
+        "0": "/dev/null",
+        "1": "pipe",
+        "2": "pipe",
+        link_fd: "socket",
+    }
+
+
+@pytest.fixture
+def piped_input():
+    """This process's own input is a pipe meanwhile."""
+    before = os.dup(0)
+    readable, writable = os.pipe()
+    os.dup2(readable, 0)
+    yield
+    os.dup2(before, 0)
+    for fd in (before, readable, writable):
+        os.close(fd)
 
 
 @pytest.mark.behaviour("PR-04")
@@ -128,6 +147,19 @@ async def test_the_link_leads_to_the_process_and_ends_with_it(start):
             assert await link.receive_some() == b"PING"
             assert await link.receive_some() == b""
     assert await started.wait() == ExitReport(status=0)
+
+
+async def test_nobody_but_the_process_holds_its_end_of_the_link(start):
+    started = await start(
+        *python("import os, signal; os.close(int(os.environ['TRIOFLOW__LINK_FD'])); signal.pause()")
+    )
+
+    async with started.process.take_link() as link:
+        with trio.fail_after(SECONDS):
+            assert await link.receive_some() == b""
+
+    started.process.request_stop(0)
+    assert await started.wait() == ExitReport(status=-signal.SIGTERM)
 
 
 async def test_a_link_is_taken_once(start):
@@ -207,7 +239,7 @@ async def test_a_process_that_does_not_heed_a_stop_is_killed_after_the_grace(sta
     assert trio.current_time() - asked >= 0.2
 
 
-@pytest.mark.parametrize(("first", "second"), [((60, 60), (0, 0)), ((0, 0), (60, 60))])
+@pytest.mark.parametrize(("first", "second"), [((60, 60), (0, 0)), ((0.1, 0), (60, 60))])
 async def test_the_nearest_of_several_stops_counts(start, first, second):
     started = await start("sh", "-c", DEAF)
     await started.wait_said("ready")
@@ -215,6 +247,15 @@ async def test_the_nearest_of_several_stops_counts(start, first, second):
     started.process.request_stop(*second)
 
     assert (await started.wait()).status == -signal.SIGKILL
+
+
+async def test_a_later_stop_does_not_put_off_the_first_signal(start):
+    started = await start("sh", "-c", HEEDFUL)
+    await started.wait_said("ready")
+    started.process.request_stop(0.1, 60)
+    started.process.request_stop(60, 60)
+
+    assert await started.wait() == ExitReport(status=5)
 
 
 async def test_the_first_signal_comes_as_late_as_it_was_asked_for(start):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import trio
+from attrs import define, field
 
 TREES = {
     "plain": "echo ready; exec sleep 999",
@@ -33,8 +35,37 @@ TREES = {
 }
 """Kind -> what a shell runs."""
 
-SCANS = 3
-"""Nobody is alive if this many looks in a row find nobody: who is just forking may be overlooked once."""
+
+@define(eq=False)
+class Tether:
+    """A pipe that everybody in the trees of ``script`` holds an end of: its end proves that nobody is left.
+
+    A look into /proc proves less: who forks and exits all the time may be overlooked.
+    """
+
+    _path: Path
+    _stream: trio.lowlevel.FdStream = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        os.mkfifo(self._path)
+        self._stream = trio.lowlevel.FdStream(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK))
+
+    def script(self, kind: str) -> str:
+        """What a shell runs to become a tree of this kind."""
+        return f"exec 9>'{self._path}'; {TREES[kind]}"
+
+    async def wait_nobody(self, marks: Sequence[str], seconds: float) -> None:
+        """Returns when nobody is left, be it in a tree that stands, or on the way there and known by its mark.
+
+        Raises:
+            AssertionError: somebody was, after so many seconds; says who, of those who stay in sight.
+        """
+        with trio.move_on_after(seconds) as patience:
+            for mark in marks:
+                await _wait_dead(mark)
+            assert await self._stream.receive_some() == b""
+        await trio.aclose_forcefully(self._stream)
+        assert not patience.cancelled_caught, [alive(mark) for mark in marks]
 
 
 def alive(mark: str) -> dict[int, str]:
@@ -53,30 +84,17 @@ def _alive(mark: bytes) -> Iterator[tuple[int, str]]:
             continue
 
 
-async def wait_gone(mark: str, seconds: float) -> None:
-    """Returns when nobody with this mark is alive.
-
-    Raises:
-        AssertionError: somebody was, after so many seconds; says who.
-    """
-    scans = 0
-    with trio.move_on_after(seconds):
-        while scans < SCANS:
-            found = alive(mark)
-            scans = 0 if found else scans + 1
-            for pid in found:
-                await _wait_dead(pid)
-            await trio.lowlevel.checkpoint()
-        return
-    raise AssertionError(f"alive after {seconds} s: {alive(mark)}")
+async def _wait_dead(mark: str) -> None:
+    while found := alive(mark):
+        for pid in found:
+            with suppress(OSError), open_pidfd(pid) as pidfd:
+                await trio.lowlevel.wait_readable(pidfd)
 
 
-async def _wait_dead(pid: int) -> None:
+@contextmanager
+def open_pidfd(pid: int) -> Iterator[int]:
+    pidfd = os.pidfd_open(pid)
     try:
-        fd = os.pidfd_open(pid)
-    except OSError:
-        return
-    try:
-        await trio.lowlevel.wait_readable(fd)
+        yield pidfd
     finally:
-        os.close(fd)
+        os.close(pidfd)

@@ -63,7 +63,7 @@ class ExitReport:
     killed: bool = False
     """Something in the tree did not end when it was asked to, and was killed."""
     leftovers: int = 0
-    """How many processes outlived the run's own and had to be ended."""
+    """How many processes outlived the run's own, which had ended by itself, and were ended."""
     output_complete: bool = True
     """All that was written has reached the sink, and the sink has taken it."""
 

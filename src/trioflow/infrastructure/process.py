@@ -106,8 +106,6 @@ class _OwnedProcess:
 
     def request_stop(self, sigterm_after: float = SIGTERM_AFTER, grace: float | None = None) -> None:
         """See `RunningProcess.request_stop`."""
-        if self._ended:
-            return
         grace = self._grace if grace is None else grace
         self._control.stop(sigterm_after, grace)
         late = trio.current_time() + sigterm_after + grace + _LATE_SECONDS

@@ -47,13 +47,20 @@ def descendants() -> list[int]:
     """Everybody below this process, parents first. Who forks or exits meanwhile may be missing: ask again."""
     found = [os.getpid()]
     for pid in found:
-        try:
-            for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - as above
-                with open(f"/proc/{pid}/task/{thread}/children") as children:  # noqa: PTH123 - as above
-                    found += map(int, children.read().split())
-        except OSError:
-            continue
+        found += children(pid)
     return found[1:]
+
+
+def children(pid: int) -> list[int]:
+    """Whose parent it is; none when it is gone."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - as above
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123 - as above
+                found += map(int, file.read().split())
+    except OSError:
+        pass
+    return found
 
 
 def spawn(program: list[str]) -> int:
@@ -208,7 +215,7 @@ class Shim:
         leftovers: int | None = None
         while tree.reap():
             if tree.status is not None and leftovers is None:
-                leftovers = len(tree.members())
+                leftovers = 0 if self._ladder.asked else len(tree.members())
                 self._ladder.lower(0, min(self._grace, LEFTOVER_GRACE))
             if self._climb(tree):
                 break
