@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from tests.store.disk import WatchedDisk, work
+from tests.store.disk import WatchedDisk, slow, work
 from tests.store.ledger import LEDGER
 from trioflow.store.lock import FairLock
 from trioflow.store.sqlite import open_memory, open_sqlite
@@ -30,7 +30,7 @@ async def store(request, path):
 
 @pytest.fixture
 async def file_store(path):
-    store = await open_sqlite(path, migrations=LEDGER)
+    store = await open_sqlite(path, migrations=LEDGER, tuning=slow())
     yield store
     await store.aclose()
 

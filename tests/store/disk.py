@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import apsw
 
+from trioflow.store.pace import LOG_PAGES, Tuning
+
 
 def work():
     """What a disk does before a sync if nobody has told it otherwise."""
@@ -30,3 +32,13 @@ class WatchedDisk(apsw.VFS):
 
     def xOpen(self, name, flags):  # noqa: N802 - apsw's name
         return WatchedFile(name, flags, self)
+
+
+def slow(log_pages: int = LOG_PAGES) -> Tuning:
+    """For a disk that the event loop never waits for."""
+    return Tuning(log_pages=log_pages, quick_seconds=0)
+
+
+def quick(log_pages: int = LOG_PAGES) -> Tuning:
+    """For a disk that, once tried, it does."""
+    return Tuning(log_pages=log_pages, quick_seconds=3600)

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.store.disk import work
+from tests.store.disk import slow, work
 from tests.store.ledger import LEDGER, enter, enter_for_good, entered, entering, wide
 from trioflow.errors import DatabaseCorrupt, DiskFailed, HomeNotWritable, StoreFull
 from trioflow.store.sqlite import open_sqlite
@@ -160,7 +160,7 @@ async def test_if_it_fails_to_sync_what_was_committed_its_callers_are_told(path,
 async def test_a_log_that_cannot_be_merged_is_told_of_and_keeps_nobody_from_writing(
     path, watched_disk, caplog
 ):
-    store = await open_sqlite(path, migrations=LEDGER, vfs=watched_disk.name, log_pages=20)
+    store = await open_sqlite(path, migrations=LEDGER, vfs=watched_disk.name, tuning=slow(20))
     await store.transact(entering("first"))
     watched_disk.on_sync = fail
     for number in range(30):

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.store.disk import quick, slow
 from tests.store.ledger import LEDGER, enter, enter_for_good, entered, entering, wide
 from trioflow.errors import StoreClosed, TrioflowBug
 from trioflow.store.lock import FairLock
@@ -24,6 +25,12 @@ PAGE = 4096 + 24  # with its head in the log
 
 def whose_thread(_tx, items):
     return [threading.current_thread().name] * len(items)
+
+
+def enter_and_tell(tx, items):
+    for item in items:
+        entering(str(item))(tx)
+    return whose_thread(tx, items)
 
 
 async def where(store, count=1, durability=Durability.RELAXED, judge=whose_thread):
@@ -53,6 +60,17 @@ async def test_a_few_relaxed_items_of_judges_are_run_on_the_loop(file_store, cou
     assert await where(file_store, count, durability) == {thread}
 
 
+async def test_a_disk_that_syncs_quickly_is_waited_for_on_the_loop_when_nobody_else_asks(path):
+    store = await open_sqlite(path, migrations=LEDGER, tuning=quick())
+    assert await where(store, 1, Durability.SYNCED, enter_and_tell) == {WRITER}, (
+        "a disk that nobody has tried"
+    )
+    assert await where(store, 1, Durability.SYNCED, enter_and_tell) == {LOOP}
+    assert await where(store, 2, Durability.SYNCED, enter_and_tell) == {WRITER}
+    assert await store.transact(lambda tx: whose_thread(tx, "a")) == [WRITER]
+    await store.aclose()
+
+
 async def test_a_single_function_is_anybodys_and_never_run_on_the_loop(file_store):
     await file_store.transact(entering("a"))
     answer = await file_store.transact(lambda tx: whose_thread(tx, "a"), durability=Durability.RELAXED)
@@ -63,7 +81,7 @@ async def test_a_log_that_begins_is_the_threads_for_its_first_commit_waits_for_t
     store = await open_sqlite(path, migrations=LEDGER)
     await store.aclose()
     store = await open_sqlite(path, migrations=LEDGER)
-    other = await open_sqlite(path, migrations=LEDGER, log_pages=1)
+    other = await open_sqlite(path, migrations=LEDGER, tuning=slow(1))
     assert await where(store) == {WRITER}
     await store.coalesce(enter, "a", durability=Durability.RELAXED)
     assert await where(store) == {LOOP}
@@ -75,7 +93,7 @@ async def test_a_log_that_begins_is_the_threads_for_its_first_commit_waits_for_t
 
 async def test_the_loop_never_syncs_whatever_is_asked_of_it(path, watched_disk):
     """With a log that is merged again and again, so that it begins anew, too."""
-    store = await open_sqlite(path, migrations=LEDGER, vfs=watched_disk.name, log_pages=30)
+    store = await open_sqlite(path, migrations=LEDGER, vfs=watched_disk.name, tuning=slow(30))
     syncing, judging = [], []
     watched_disk.on_sync = lambda: syncing.append(threading.current_thread().name)
 
@@ -92,7 +110,7 @@ async def test_the_loop_never_syncs_whatever_is_asked_of_it(path, watched_disk):
 
 
 async def test_however_much_is_relaxed_the_log_stays_short(path):
-    store = await open_sqlite(path, migrations=LEDGER, log_pages=50)
+    store = await open_sqlite(path, migrations=LEDGER, tuning=slow(50))
     for number in range(300):
         await store.coalesce(enter, f"{number}", durability=Durability.RELAXED)
     assert path.with_name(f"{path.name}-wal").stat().st_size < 60 * PAGE
@@ -100,7 +118,7 @@ async def test_however_much_is_relaxed_the_log_stays_short(path):
 
 
 async def test_the_log_is_merged_as_soon_as_it_is_long_though_nothing_more_comes(path, watched_disk):
-    store = await open_sqlite(path, migrations=LEDGER, vfs=watched_disk.name, log_pages=50)
+    store = await open_sqlite(path, migrations=LEDGER, vfs=watched_disk.name, tuning=slow(50))
     await store.transact(entering("a"))
     token, merging = trio.lowlevel.current_trio_token(), trio.Event()
     watched_disk.on_sync = lambda: token.run_sync_soon(merging.set)
@@ -115,7 +133,7 @@ async def test_the_log_is_merged_as_soon_as_it_is_long_though_nothing_more_comes
 
 
 async def test_a_reader_that_stays_keeps_the_log_long_but_not_the_loop_from_running_items(path):
-    store = await open_sqlite(path, migrations=LEDGER, log_pages=50)
+    store = await open_sqlite(path, migrations=LEDGER, tuning=slow(50))
     await store.transact(entering("a"))
     wal = path.with_name(f"{path.name}-wal")
     reading, threads = trio.Event(), []

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.store.disk import quick
 from tests.store.ledger import LEDGER, entered, entering
 from tests.store.power_cut import Answered, Disk, RecordingDisk, Sync
 from trioflow.store.lock import FairLock
@@ -70,7 +71,12 @@ def left_in(database):
 
 async def test_a_power_cut_loses_nothing_that_was_answered_as_synced(tmp_path, disk):
     chance, events = random.Random(1), disk.recorder.events
-    store = await open_sqlite(tmp_path / "trioflow.db", migrations=LEDGER, vfs=disk.name, log_pages=50)
+    store = await open_sqlite(
+        tmp_path / "trioflow.db",
+        migrations=LEDGER,
+        vfs=disk.name,
+        tuning=quick(50),
+    )
     start = Disk.holding(tmp_path / "trioflow.db")
     events.clear()
     await work(store, events, chance)

@@ -99,7 +99,7 @@ def run_batch(connection: Connection, requests: Sequence[Request]) -> int:
     If the transaction as a whole fails, then nothing has changed and every request gets that error. They get it too
     if all is committed, but what should be on the disk cannot be brought there.
     """
-    durability = _strictest(requests)
+    durability = strictest(requests)
     try:
         connection.begin(durability)
     except StoreError as error:
@@ -159,7 +159,8 @@ def _same(error: StoreError) -> StoreError:
     return copy
 
 
-def _strictest(requests: Sequence[Request]) -> Durability:
+def strictest(requests: Sequence[Request]) -> Durability:
+    """The durability of a batch of these."""
     synced = any(request.durability is Durability.SYNCED for request in requests)
     return Durability.SYNCED if synced else Durability.RELAXED
 

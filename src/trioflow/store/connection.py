@@ -23,8 +23,8 @@ class Connection(Protocol):
         """Opens a transaction that writes."""
         ...
 
-    def begin_at_once(self) -> bool:
-        """Opens a relaxed transaction, unless it or its commit might wait for the disk or for anyone. Never raises."""
+    def begin_at_once(self, durability: Durability) -> bool:
+        """Opens a transaction, unless it or its commit might wait for anyone, or long for the disk. Never raises."""
         ...
 
     def commit(self) -> None:

@@ -26,9 +26,9 @@ from trioflow.store.file import FileStore
 from trioflow.store.lock import FairLock
 from trioflow.store.memory import MemoryStore
 from trioflow.store.migrate import Migration, schema
+from trioflow.store.pace import Tuning
 from trioflow.store.periodic import Timetable
 from trioflow.store.sqlite_connection import SqliteConnection
-from trioflow.store.sqlite_hooks import LOG_PAGES
 from trioflow.store.store import Durability, Store
 from trioflow.store.writer import Writer
 
@@ -42,7 +42,7 @@ async def open_sqlite(
     migrations: Sequence[Migration] | None = None,
     now: Callable[[], float] = time.monotonic,
     vfs: str | None = None,
-    log_pages: int = LOG_PAGES,
+    tuning: Tuning | None = None,
 ) -> Store:
     """The store in that file. The file, and its folder, are made if they are not there, for their owner only.
 
@@ -51,7 +51,7 @@ async def open_sqlite(
         migrations: the schema; by default, trioflow's own.
         now: a monotonic clock, in seconds, for what is run periodically.
         vfs: the name of one of SQLite's file systems.
-        log_pages: how long SQLite's log may become before it is merged into the database.
+        tuning: what is to be other than usual.
 
     Raises:
         HomeNotWritable: the file cannot be opened or made there.
@@ -60,7 +60,7 @@ async def open_sqlite(
         StoreForked: the process that this one was forked from had it open.
         StoreError: the database cannot do it.
     """
-    place = _Place(os.fspath(path), vfs, schema() if migrations is None else migrations, log_pages)
+    place = _Place(os.fspath(path), vfs, schema() if migrations is None else migrations, tuning)
     lock, connection, newest = await trio.to_thread.run_sync(place.open)
     feed = Feed(newest)
     return FileStore(Writer(connection, lock, feed, now), feed, place.connect)
@@ -83,7 +83,7 @@ class _Place:
     path: str
     vfs: str | None
     migrations: Sequence[Migration]
-    log_pages: int
+    tuning: Tuning | None
 
     def open(self) -> tuple[FairLock, SqliteConnection, int]:
         """The home's lock, a connection to the database in its newest version, its newest change number."""
@@ -106,7 +106,7 @@ class _Place:
 
     def connect(self) -> SqliteConnection:
         """One more connection, for a reader."""
-        return SqliteConnection.to(self.path, vfs=self.vfs, log_pages=self.log_pages)
+        return SqliteConnection.to(self.path, vfs=self.vfs, tuning=self.tuning)
 
     def _check_untouched(self) -> None:
         """Refuses what `_check` refuses before anything was written; what is not there yet is fine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, final
@@ -26,7 +27,8 @@ from trioflow.errors import (
     StoreFull,
 )
 from trioflow.store.batch import Transaction, newest_number
-from trioflow.store.sqlite_hooks import LOG_PAGES, Log, Patience
+from trioflow.store.pace import Pace, Tuning
+from trioflow.store.sqlite_hooks import Log, Patience
 from trioflow.store.store import Durability, R, Row, Tx
 
 _CACHED_STATEMENTS: Final = 256
@@ -64,6 +66,8 @@ class SqliteConnection:
     _sqlite: Any
     """An `apsw.Connection`; its stubs name types that Python 3.11 does not have."""
     _log: Log = field(factory=Log)
+    _pace: Pace = field(factory=Pace)
+    """How quickly its commits come to the disk."""
     _patience: Patience = field(init=False)
     _durability: Durability | None = None
     """What ``PRAGMA synchronous`` is set to, if we have set it."""
@@ -83,15 +87,17 @@ class SqliteConnection:
         _connections.add(self)
 
     @classmethod
-    def to(cls, path: str, *, vfs: str | None = None, log_pages: int = LOG_PAGES) -> SqliteConnection:
-        """A new connection to the database in that file, or in memory. From ``log_pages`` on, its log is long.
+    def to(cls, path: str, *, vfs: str | None = None, tuning: Tuning | None = None) -> SqliteConnection:
+        """A new connection to the database in that file, or in memory.
 
         Raises:
             StoreForked: this process inherited a connection to that file.
             StoreError: it cannot be opened.
         """
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        connection = cls(path, _connect(path, path, flags, vfs), Log(log_pages))
+        tuned = tuning or Tuning()
+        log, pace = Log(tuned.log_pages), Pace(tuned.quick_seconds)
+        connection = cls(path, _connect(path, path, flags, vfs), log, pace)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
         return connection
@@ -128,15 +134,17 @@ class SqliteConnection:
         self.execute("BEGIN IMMEDIATE")
         self._writing = True
 
-    def begin_at_once(self) -> bool:
+    def begin_at_once(self, durability: Durability) -> bool:
         """See `Connection.begin_at_once`."""
+        if durability is Durability.SYNCED and not self._pace.is_quick:
+            return False
         self._patience.is_none = True
         try:
             pages, merged = self._sqlite.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
             # The first commit of a log syncs its head, however relaxed it is. A log that is merged begins anew.
             if pages == merged or self.log_is_long:
                 return False
-            self.begin(Durability.RELAXED)
+            self.begin(durability)
         except (StoreError, apsw.Error):
             return False  # whoever can wait meets the same again, or does not
         finally:
@@ -146,7 +154,10 @@ class SqliteConnection:
     def commit(self) -> None:
         """See `Connection.commit`."""
         self._check_not_lost()
+        began = time.perf_counter()
         self.execute("COMMIT")
+        if self._durability is Durability.SYNCED:
+            self._pace.took(time.perf_counter() - began)
         self._writing = False
 
     def abandon(self) -> None:

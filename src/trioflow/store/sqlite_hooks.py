@@ -9,8 +9,7 @@ from typing import Final, final
 import apsw
 from attrs import define, field
 
-LOG_PAGES: Final = 1000
-"""How many pages the log may have before it is merged into the database."""
+from trioflow.store.pace import LOG_PAGES
 
 _PAUSE_SECONDS: Final = 0.01
 _CALLS_A_WARNING: Final = 1000

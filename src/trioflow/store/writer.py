@@ -6,9 +6,10 @@ In between it runs the periodic functions that are due, and looks for other proc
 one. Nothing that a user's code does to the event loop keeps it from that.
 
 The event loop gathers what its tasks ask for in one tick, and hands it over together. A hop to a thread and back
-costs several times what a small transaction without an fsync does; so a few relaxed items of judges are run where
-they are, while the thread has nothing to do and nobody is in the way. What may wait for a disk or for a lock never is:
-it, or what is left of it, is handed over. All else that takes time, as merging the log, is the thread's too.
+costs several times what a small transaction does; so a few relaxed items of judges are run where they are, while the
+thread has nothing to do and nobody is in the way, and so is a synced one that is alone, as long as this disk syncs more
+quickly than a thread is woken (`pace`). What may wait for a lock, or long for a disk, never is: it, or what is left of
+it, is handed over. All else that takes time, as merging the log, is the thread's too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import trio
 from attrs import define, field
 
 from trioflow.errors import StoreClosed, StoreError, StoreForked, TrioflowBug
-from trioflow.store.batch import AnyJudge, Committed, Request, call, run_batch, run_begun, sync
+from trioflow.store.batch import AnyJudge, Committed, Request, call, run_batch, run_begun, strictest, sync
 from trioflow.store.connection import Connection
 from trioflow.store.feed import Feed
 from trioflow.store.lock import FairLock
@@ -187,11 +188,10 @@ class Writer:
 
         Judges are ours and quick; a single function is anybody's.
         """
-        if self._handed or self._closing or len(gathered) > FEW:
+        most = FEW if strictest(gathered) is Durability.RELAXED else 1
+        if self._handed or self._closing or len(gathered) > most:
             return False
-        return all(
-            request.durability is Durability.RELAXED and request.judge is not call for request in gathered
-        )
+        return all(request.judge is not call for request in gathered)
 
     def _run_here(self, gathered: Sequence[Request]) -> bool:
         """Runs it, unless connection or lock are taken, or there is something to wait for."""
@@ -203,7 +203,7 @@ class Writer:
             self._busy.release()
         if committed is None:
             return False
-        if committed.must_sync:
+        if committed.must_sync and strictest(gathered) is Durability.RELAXED:
             self._hand_over(gathered, committed)
         else:
             self._deliver(gathered, committed.newest)
@@ -215,7 +215,7 @@ class Writer:
         if not self._lock.enter_nowait():
             return None
         try:
-            if not self._connection.begin_at_once():
+            if not self._connection.begin_at_once(strictest(gathered)):
                 return None
             for request in gathered:
                 request.begun = True
