@@ -8,9 +8,10 @@ from contextlib import suppress
 
 import pytest
 import trio
+from trio.testing import memory_stream_pair
 
 from tests.client.conftest import Held, call, rename
-from trioflow.client.link import inherited_link
+from trioflow.client.link import inherited_link, serve_link
 from trioflow.client.link_frames import Frame, Kind, encode
 from trioflow.errors import LinkClosed, TrioflowBug
 from trioflow.wire.converter import to_json
@@ -62,6 +63,15 @@ async def test_when_a_child_is_gone_what_it_had_asked_for_is_done_and_nobody_lis
     assert (len(held.done), linked.runner.reason) == (1, LEFT)
 
 
+async def test_a_child_that_is_gone_as_soon_as_it_has_asked_for_changes_holds_nothing_up(autojump_clock):
+    child, runner = memory_stream_pair()
+    await child.send_all(encode(Frame(Kind.REQUEST, 1, "changes", b'{"after":0,"which":{}}')))
+    await child.send_eof()
+
+    with trio.fail_after(60):
+        assert await serve_link(runner, Held()) == LEFT
+
+
 async def call_until_closed(linked):
     with suppress(LinkClosed):
         await call(linked)
@@ -106,6 +116,7 @@ async def test_who_was_cancelled_when_the_link_closed_is_cancelled(link):
         (b"\xff\xff\xff\xff", "a frame of 4294967295 bytes was announced"),
         (b"\0\0\0\x04null", "a frame cannot be read"),
         (encode(Frame(Kind.REPLY, 1)), "the child sent reply 1, which means nothing here"),
+        (encode(Frame(Kind.CLOSE, body=b"no \xff JSON")), "no � JSON"),
         (encode(Frame(Kind.REQUEST, 1, "format_disk")), "there is no endpoint 'format_disk'"),
         (encode(Frame(Kind.REQUEST, 1, "rename_run", b"[]")), "rename_run: b'[]' does not spell a RenameRun"),
         (encode(Frame(Kind.REQUEST, 1, "rename_run", b"{")), "rename_run: b'{' does not spell a RenameRun"),

@@ -243,7 +243,7 @@ class ServedLink:
     _channel: Channel
     _client: Client
     _room: trio.Semaphore = field(factory=lambda: trio.Semaphore(AT_ONCE), init=False)
-    _inbox: deque[tuple[int, Endpoint[Any, Any], Any]] = field(factory=lambda: deque[Any](), init=False)
+    _inbox: deque[tuple[int, Endpoint[Any, Any], Any]] = field(factory=deque[Any], init=False)
     """As many as there are tasks that will take one; in the order of arrival."""
     _doing: dict[int, trio.CancelScope] = field(factory=dict[int, trio.CancelScope], init=False)
     _listening: set[int] = field(factory=set[int], init=False)
@@ -300,6 +300,8 @@ class ServedLink:
         except trio.WouldBlock:
             await self._room.acquire()
         self._doing[frame.id] = trio.CancelScope()
+        if endpoint is _CHANGES:
+            self._listening.add(frame.id)
         self._inbox.append((frame.id, endpoint, request))
         nursery.start_soon(self._do_next)
 
@@ -307,31 +309,30 @@ class ServedLink:
         # Trio may run tasks that were started together in any order. So whichever comes first takes what came first,
         # and hands it to the client before it waits for anything: requests keep their order, a turn of the loop for
         # each of them is not needed.
-        id, endpoint, request = self._inbox.popleft()
-        answer = Frame(Kind.WITHDRAWN, id)
-        with self._doing[id]:
-            answer = await self._answer(id, endpoint, request)
-        del self._doing[id]
-        self._listening.discard(id)
+        number, endpoint, request = self._inbox.popleft()
+        answer = Frame(Kind.WITHDRAWN, number)
+        with self._doing[number]:
+            answer = await self._answer(number, endpoint, request)
+        del self._doing[number]
+        self._listening.discard(number)
         self._room.release()
         try:
             self._channel.put(answer)
         except MessageTooLarge as error:
-            self._channel.put(refusal(id, error))
+            self._channel.put(refusal(number, error))
 
     async def _answer(self, id: int, endpoint: Endpoint[Any, Any], request: Any) -> Frame:
         try:
-            return Frame(Kind.REPLY, id, body=to_json(await self._reply(id, endpoint, request)))
+            return Frame(Kind.REPLY, id, body=to_json(await self._reply(endpoint, request)))
         except TrioflowError as error:
             return refusal(id, error)
         except Exception as error:
             logger.exception("answering %s of a child failed", endpoint.name)
             return refusal(id, TrioflowBug(f"{type(error).__name__}: {error}"))
 
-    async def _reply(self, id: int, endpoint: Endpoint[Any, Any], request: Any) -> object:
+    async def _reply(self, endpoint: Endpoint[Any, Any], request: Any) -> object:
         match request:
             case _ChangesAfter(after, which):
-                self._listening.add(id)
                 return await self._client.changes(after, which)
             case _NewestChange():
                 return await self._client.now()

@@ -58,8 +58,11 @@ class Frame:
 
     @property
     def text(self) -> str:
-        """What a frame whose body is a text says."""
-        return str(orjson.loads(self.body))
+        """What a frame whose body is a text says; the body itself if it is none."""
+        try:
+            return str(orjson.loads(self.body))
+        except ValueError:
+            return self.body.decode(errors="replace")
 
 
 def refusal(id: int, error: TrioflowError) -> Frame:
