@@ -136,70 +136,67 @@ def import_(n: int, _group: int) -> tuple[float, float]:
 
 def bare_log(n: int, group: int) -> tuple[float, float]:
     """N tasks' rows written by hand: begin without fsync, end with one, ``group`` tasks a transaction."""
-    import apsw
-
-    log = apsw.Connection(str(Path(os.environ["TRIOFLOW_HOME"]) / "log.db"))
-    for statement in (
-        "PRAGMA journal_mode = WAL",
-        (
-            "CREATE TABLE tasks (id BLOB PRIMARY KEY, flow BLOB, key TEXT, call TEXT, name TEXT, state TEXT, at TEXT,"
-            " started TEXT, ended TEXT, result TEXT) WITHOUT ROWID"
-        ),
-        "CREATE UNIQUE INDEX tasks_by_call ON tasks (flow, key, call)",
-        (
-            "CREATE TABLE states (number INTEGER PRIMARY KEY, id BLOB UNIQUE, task BLOB, version INT, type TEXT,"
-            " name TEXT, at TEXT)"
-        ),
-        "CREATE UNIQUE INDEX states_by_task ON states (task, version)",
-    ):
-        list(log.execute(statement))
-    flow = uuid.uuid4().bytes
-
-    def transaction(durability: str, work: Callable[[], object]) -> None:
-        list(log.execute(f"PRAGMA synchronous = {durability}"))
-        log.execute("BEGIN IMMEDIATE")
-        work()
-        log.execute("COMMIT")
-
-    def state(task: bytes, version: int, type_: str) -> tuple[object, ...]:
-        return (
-            uuid.uuid4().bytes,
-            task,
-            version,
-            type_,
-            type_.title(),
-            time.strftime("%Y-%m-%dT%H:%M:%S.000000+00:00"),
-        )
-
-    insert_state = "INSERT INTO states (id, task, version, type, name, at) VALUES (?, ?, ?, ?, ?, ?)"
-
-    def begin(tasks: list[bytes], first: int) -> None:
-        log.executemany(
-            "INSERT INTO tasks (id, flow, key, call, name, state, at)"
-            " VALUES (?, ?, 'bench.nothing', ?, ?, 'RUNNING', ?)",
-            [
-                (task, flow, str(first + i), f"nothing-{first + i}", time.ctime())
-                for i, task in enumerate(tasks)
-            ],
-        )
-        log.executemany(
-            insert_state, [state(task, v, t) for task in tasks for v, t in ((1, "PENDING"), (2, "RUNNING"))]
-        )
-
-    def end(tasks: list[bytes]) -> None:
-        log.executemany(
-            "UPDATE tasks SET state = 'COMPLETED', at = ?, ended = ?, result = '1' WHERE id = ?",
-            [(time.ctime(), time.ctime(), task) for task in tasks],
-        )
-        log.executemany(insert_state, [state(task, 3, "COMPLETED") for task in tasks])
+    log = BareLog(Path(os.environ["TRIOFLOW_HOME"]) / "log.db")
 
     def write() -> None:
         for first in range(0, n, group):
             tasks = [uuid.uuid4().bytes for _ in range(min(group, n - first))]
-            transaction("NORMAL", lambda tasks=tasks, first=first: begin(tasks, first))
-            transaction("FULL", lambda tasks=tasks: end(tasks))
+            log.begin(tasks, first)
+            log.end(tasks)
 
     return timed(write)
+
+
+class BareLog:
+    """A log of task runs as one would write it without trioflow: the same rows and indexes, the same two commits."""
+
+    SCHEMA = (
+        """CREATE TABLE tasks (id BLOB PRIMARY KEY, flow BLOB, key TEXT, call TEXT, name TEXT, state TEXT, at TEXT,
+           started TEXT, ended TEXT, result TEXT) WITHOUT ROWID""",
+        "CREATE UNIQUE INDEX tasks_by_call ON tasks (flow, key, call)",
+        """CREATE TABLE states (number INTEGER PRIMARY KEY, id BLOB UNIQUE, task BLOB, version INT, type TEXT,
+           name TEXT, at TEXT)""",
+        "CREATE UNIQUE INDEX states_by_task ON states (task, version)",
+    )
+    INSERT_TASK = """INSERT INTO tasks (id, flow, key, call, name, state, at)
+        VALUES (?, ?, 'bench.nothing', ?, ?, 'RUNNING', ?)"""
+    END_TASK = "UPDATE tasks SET state = 'COMPLETED', at = ?, ended = ?, result = '1' WHERE id = ?"
+    INSERT_STATE = "INSERT INTO states (id, task, version, type, name, at) VALUES (?, ?, ?, ?, ?, ?)"
+
+    def __init__(self, path: Path) -> None:
+        import apsw
+
+        self.connection = apsw.Connection(str(path))
+        self.flow = uuid.uuid4().bytes
+        for statement in ("PRAGMA journal_mode = WAL", *self.SCHEMA):
+            list(self.connection.execute(statement))
+
+    def begin(self, tasks: list[bytes], first: int) -> None:
+        """The tasks are pending, then running; ``first`` is the number of the first one. Survives a killed process."""
+        calls = enumerate(tasks, first)
+        rows = [(task, self.flow, str(call), f"nothing-{call}", time.ctime()) for call, task in calls]
+        states = [self.state(task, v, t) for task in tasks for v, t in ((1, "PENDING"), (2, "RUNNING"))]
+        self.transaction("NORMAL", (self.INSERT_TASK, rows), (self.INSERT_STATE, states))
+
+    def end(self, tasks: list[bytes]) -> None:
+        """The tasks have completed. Survives a power cut."""
+        rows = [(time.ctime(), time.ctime(), task) for task in tasks]
+        states = [self.state(task, 3, "COMPLETED") for task in tasks]
+        self.transaction("FULL", (self.END_TASK, rows), (self.INSERT_STATE, states))
+
+    def transaction(self, durability: str, *writes: tuple[str, list[tuple[object, ...]]]) -> None:
+        """Each statement for each of its rows, in one commit."""
+        list(self.connection.execute(f"PRAGMA synchronous = {durability}"))
+        self.connection.execute("BEGIN IMMEDIATE")
+        for statement, rows in writes:
+            self.connection.executemany(statement, rows)
+        self.connection.execute("COMMIT")
+
+    @staticmethod
+    def state(task: bytes, version: int, type_: str) -> tuple[object, ...]:
+        """One row of the history."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S.000000+00:00")
+        return uuid.uuid4().bytes, task, version, type_, type_.title(), at
 
 
 BENCHMARKS = {

@@ -13,6 +13,11 @@ from trioflow.errors import InvalidSetting
 logger = logging.getLogger("trioflow.runner")
 
 
+def _is_possible(_limiter: object, _attribute: object, limit: int) -> None:
+    if limit < 1:
+        raise InvalidSetting(f"a runner's limit must be at least 1, not {limit}")
+
+
 @final
 @define(eq=False)
 class Limiter:
@@ -22,13 +27,8 @@ class Limiter:
         InvalidSetting: ``limit`` is not at least 1.
     """
 
-    limit: int = field()
+    limit: int = field(validator=_is_possible)
     _holders: set[UUID] = field(factory=set[UUID], init=False)
-
-    @limit.validator
-    def _is_possible(self, _attribute: object, limit: int) -> None:
-        if limit < 1:
-            raise InvalidSetting(f"a runner's limit must be at least 1, not {limit}")
 
     @property
     def in_use(self) -> int:
