@@ -57,8 +57,7 @@ async def drive(run: Driven, step: Step) -> Stop:
                     return step
                 case Propose(state):
                     step = await propose(run, step)
-                    if isinstance(step, Sleep) and state.is_final:
-                        _log_another_try(run, state, step)
+                    _log_another_try(run, state, step)
                 case Call(state):
                     place.leave()
                     heard_until = None
@@ -119,12 +118,13 @@ async def propose(run: Driven, step: Propose) -> Step:
     return step.heard(verdict)
 
 
-def _log_another_try(run: Driven, proposed: State, step: Sleep) -> None:
-    run.logger.info(
-        "Received non-final state %r when proposing final state %r and will attempt to run again...",
-        "AwaitingRetry" if step.until else "Paused",
-        proposed.name,
-    )
+def _log_another_try(run: Driven, proposed: State, step: Step) -> None:
+    if proposed.is_final and isinstance(step, Sleep):
+        run.logger.info(
+            "Received non-final state %r when proposing final state %r and will attempt to run again...",
+            "AwaitingRetry" if step.until else "Paused",
+            proposed.name,
+        )
 
 
 async def _sleep(client: Client, step: Sleep, heard_until: int | None) -> int | None:
