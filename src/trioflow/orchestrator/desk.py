@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from typing import final
+from typing import TypedDict, Unpack, final
 from uuid import UUID
 
 from attrs import define, evolve, field, frozen
@@ -49,6 +49,16 @@ class Transition:
     run: Run
     state: State
     reason: str | None
+
+
+class Asked(TypedDict, total=False):
+    """What else a `Proposal` may carry; see there."""
+
+    epoch: int | None
+    force: bool
+    rerun: bool
+    new_owner: bool
+    draw: float
 
 
 @final
@@ -138,25 +148,33 @@ class Desk:
             for holder in [holder for holder, lease_id in holders.items() if lease_id == run_id]:
                 del holders[holder]
 
-    def judge(self, proposal: Proposal) -> Verdict:
-        """Decide on the proposal, whose facts are still to be filled in, and take what was decided onto the desk."""
-        table = self.flow_table if isinstance(proposal.run, FlowRun) else self.task_table
-        decision = decide(table, evolve(proposal, facts=self._facts(table, proposal)))
+    def judge(self, run: Run, state: State, transition_id: UUID, **asked: Unpack[Asked]) -> Verdict:
+        """Decide whether ``run`` may be in ``state``, and take what was decided onto the desk."""
+        table = self.flow_table if isinstance(run, FlowRun) else self.task_table
+        decision = decide(
+            table,
+            Proposal(
+                run=run,
+                state=state,
+                now=self.now,
+                transition_id=transition_id,
+                facts=self._facts(table, run, state, transition_id),
+                **asked,
+            ),
+        )
         self._take(decision)
         return decision.verdict
 
-    def _facts(self, table: Table, proposal: Proposal) -> Facts:
-        run = proposal.run
-        current = run.state.type if run.state else None
-        asked = table.facts(current, proposal.state.type)
+    def _facts(self, table: Table, run: Run, state: State, transition_id: UUID) -> Facts:
+        read = table.facts(run.state.type if run.state else None, state.type)
         parent = isinstance(run, TaskRun) and run.flow_run_id
-        key = proposal.state.details.cache_key
+        key = state.details.cache_key
         return Facts(
             fence=self._fence(run),
-            answered=self.answered.get(proposal.transition_id),
-            parent=self.flow_runs.get(parent) if parent and Fact.PARENT in asked else None,
-            cached=self._live_entry(key) if key and Fact.CACHED in asked else None,
-            limits=tuple(self._limits(run.tags)) if run.tags and Fact.LIMITS in asked else (),
+            answered=self.answered.get(transition_id),
+            parent=self.flow_runs.get(parent) if parent and Fact.PARENT in read else None,
+            cached=self._live_entry(key) if key and Fact.CACHED in read else None,
+            limits=tuple(self._limits(run.tags)) if run.tags and Fact.LIMITS in read else (),
         )
 
     def _fence(self, run: Run) -> Fence:

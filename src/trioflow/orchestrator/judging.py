@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from trioflow import clock, processes
-from trioflow.core.decisions import Proposal
 from trioflow.core.leases import Lease, lease_end
 from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.core.states import Pending, Scheduled
@@ -83,14 +82,7 @@ def create_flow_run(desk: Desk, request: CreateFlowRun) -> FlowRunAnswer:
         created=desk.now,
     )
     verdict = desk.judge(
-        Proposal(
-            run=run,
-            state=request.state,
-            now=desk.now,
-            transition_id=request.transition_id,
-            epoch=request.epoch,
-            new_owner=request.owner is not None,
-        )
+        run, request.state, request.transition_id, epoch=request.epoch, new_owner=request.owner is not None
     )
     run = desk.flow_runs.get(run.id, run)
     if request.owner is not None and not _is_over(run):
@@ -107,15 +99,7 @@ def claim_flow_run(tx: Tx, desk: Desk, request: ClaimFlowRun) -> FlowRunAnswer:
         return FlowRunAnswer(Abort(reason, run.state), run)
     if request.rerun and run.state is not None and run.state.is_final:
         run = _schedule_again(desk, run)
-    verdict = desk.judge(
-        Proposal(
-            run=run,
-            state=Pending(),
-            now=desk.now,
-            transition_id=request.transition_id,
-            new_owner=True,
-        )
-    )
+    verdict = desk.judge(run, Pending(), request.transition_id, new_owner=True)
     run = desk.flow_runs[run.id]
     if isinstance(verdict, Accept) and lease is None:
         _grant(desk, run.id, run.epoch, request.owner)
@@ -128,16 +112,13 @@ def propose_flow_run_state(tx: Tx, desk: Desk, request: ProposeFlowRunState) -> 
     if request.epoch is None:
         run = _without_dead_owner(tx, desk, run.id)
     verdict = desk.judge(
-        Proposal(
-            run=run,
-            state=request.state,
-            now=desk.now,
-            transition_id=request.transition_id,
-            epoch=request.epoch,
-            force=request.force,
-            rerun=request.rerun,
-            draw=request.draw,
-        )
+        run,
+        request.state,
+        request.transition_id,
+        epoch=request.epoch,
+        force=request.force,
+        rerun=request.rerun,
+        draw=request.draw,
     )
     return FlowRunAnswer(verdict, desk.flow_runs[run.id])
 
@@ -148,32 +129,21 @@ def begin_task_run(desk: Desk, request: BeginTaskRun) -> TaskRunAnswer:
     run = desk.task_runs.get(known) or _new_task_run(desk, request)
     if request.state.type is Pending().type and run.version == 1:
         return TaskRunAnswer(_standing(run), run)
-    return _judge_task_run(
-        desk,
-        Proposal(
-            run=run,
-            state=request.state,
-            now=desk.now,
-            transition_id=request.transition_id,
-            epoch=request.epoch,
-        ),
-    )
+    verdict = desk.judge(run, request.state, request.transition_id, epoch=request.epoch)
+    return _task_run_answer(desk, run.id, verdict)
 
 
 def propose_task_run_state(desk: Desk, request: ProposeTaskRunState) -> TaskRunAnswer:
     """The verdict on a task run's transition."""
-    return _judge_task_run(
-        desk,
-        Proposal(
-            run=desk.task_run(request.run_id),
-            state=request.state,
-            now=desk.now,
-            transition_id=request.transition_id,
-            epoch=request.epoch,
-            force=request.force,
-            draw=request.draw,
-        ),
+    verdict = desk.judge(
+        desk.task_run(request.run_id),
+        request.state,
+        request.transition_id,
+        epoch=request.epoch,
+        force=request.force,
+        draw=request.draw,
     )
+    return _task_run_answer(desk, request.run_id, verdict)
 
 
 def end_lease(desk: Desk, request: EndLease) -> Done:
@@ -194,16 +164,7 @@ def rename_run(desk: Desk, request: RenameRun) -> Done:
 
 
 def _schedule_again(desk: Desk, run: FlowRun) -> FlowRun:
-    desk.judge(
-        Proposal(
-            run=run,
-            state=Scheduled(desk.now),
-            now=desk.now,
-            transition_id=clock.new_id(),
-            rerun=True,
-            new_owner=True,
-        )
-    )
+    desk.judge(run, Scheduled(desk.now), clock.new_id(), rerun=True, new_owner=True)
     return desk.flow_runs[run.id]
 
 
@@ -223,17 +184,14 @@ def _new_task_run(desk: Desk, request: BeginTaskRun) -> TaskRun:
     if request.owner is not None and request.flow_run_id is None:
         _grant(desk, run.id, 1, request.owner)
     # The run's id serves as the id of its first transition: a run is created once.
-    desk.judge(Proposal(run=run, state=Pending(), now=desk.now, transition_id=run.id, epoch=request.epoch))
+    desk.judge(run, Pending(), run.id, epoch=request.epoch)
     return desk.task_runs.get(run.id, run)
 
 
-def _judge_task_run(desk: Desk, proposal: Proposal) -> TaskRunAnswer:
-    verdict = desk.judge(proposal)
-    run = desk.task_runs.get(proposal.run.id)
+def _task_run_answer(desk: Desk, run_id: UUID, verdict: Verdict) -> TaskRunAnswer:
+    run = desk.task_runs.get(run_id)
     if run is None:
-        raise RunNotFound(
-            f"task run {proposal.run.id} was not created: {getattr(verdict, 'reason', verdict)}"
-        )
+        raise RunNotFound(f"task run {run_id} was not created: {getattr(verdict, 'reason', verdict)}")
     return TaskRunAnswer(verdict, run)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trioflow import clock
-from trioflow.core.decisions import Proposal
 from trioflow.core.leases import LEASE_EXPIRED, state_after_reaping
 from trioflow.core.states import Cancelled, Crashed, State, StateType
 from trioflow.orchestrator import facts
@@ -66,13 +65,4 @@ def _end(desk: Desk, run: Run | None, state: State, epoch: int) -> None:
 
 
 def _propose(desk: Desk, run: Run, state: State, epoch: int, *, new_owner: bool = False) -> None:
-    desk.judge(
-        Proposal(
-            run=run,
-            state=state,
-            now=desk.now,
-            transition_id=clock.new_id(),
-            epoch=epoch,
-            new_owner=new_owner,
-        )
-    )
+    desk.judge(run, state, clock.new_id(), epoch=epoch, new_owner=new_owner)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trioflow.store import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from trioflow.store.rows import Row
     from trioflow.store.store import Tx
@@ -30,14 +30,22 @@ LIMITS = "SELECT tag, max_slots FROM concurrency_limits"
 FLOWS = "SELECT name, id FROM flows"
 
 
-def select_in(tx: Tx, select: str, column: str, values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+def select_in(tx: Tx, select: str, column: str, values: Iterable[Any]) -> Sequence[Row]:
     """The rows whose ``column`` is one of ``values``; one statement for each 256 of them, a handful of texts in all."""
     wanted = list(dict.fromkeys(values))
+    if not wanted:
+        return ()
+    if len(wanted) <= _MOST_AT_ONCE:
+        return _select_some(tx, f"{select} WHERE {column}", wanted)
+    found: list[Row] = []
     for start in range(0, len(wanted), _MOST_AT_ONCE):
-        some = wanted[start : start + _MOST_AT_ONCE]
-        room = 1 << (len(some) - 1).bit_length()
-        padded = some + some[-1:] * (room - len(some))
-        yield from tx.execute(f"{select} WHERE {column} IN ({', '.join('?' * room)})", padded)
+        found += _select_some(tx, f"{select} WHERE {column}", wanted[start : start + _MOST_AT_ONCE])
+    return found
+
+
+def _select_some(tx: Tx, condition: str, some: list[Any]) -> Sequence[Row]:
+    room = 1 << (len(some) - 1).bit_length()
+    return tx.execute(f"{condition} IN ({', '.join('?' * room)})", some + some[-1:] * (room - len(some)))
 
 
 def insert(table: str, columns: Sequence[str]) -> str:

@@ -68,6 +68,10 @@ LEASE_COLUMNS = ("run_id", "epoch", "host", "pid", "started", "expires")
 LOG_COLUMNS = ("number", "flow_run_id", "task_run_id", "logger", "level", "message", "at")
 
 
+_last_spelt: tuple[datetime | None, str] = None, ""
+"""The instant that was spelt last: a batch has one, and writes it a dozen times for each task."""
+
+
 def flow_run_row(run: FlowRun) -> Row:
     """The row of a flow run, in the order of `FLOW_RUN_COLUMNS`."""
     return (
@@ -232,7 +236,14 @@ def cached_state_from(row: Sequence[Any]) -> State | None:
 
 def instant_text(instant: datetime | None) -> str | None:
     """ISO 8601 with microseconds: text order is time order."""
-    return None if instant is None else instant.isoformat(timespec="microseconds")
+    if instant is None:
+        return None
+    global _last_spelt  # noqa: PLW0603 - a pair, replaced as a whole, that any thread may see
+    spelt, text = _last_spelt
+    if spelt is not instant:
+        text = instant.isoformat(timespec="microseconds")
+        _last_spelt = instant, text
+    return text
 
 
 def json_text(value: Any) -> str:
