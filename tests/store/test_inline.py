@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import threading
 from functools import partial
 
@@ -27,9 +28,12 @@ def whose_thread(_tx, items):
     return [threading.current_thread().name] * len(items)
 
 
+NAMES = itertools.count()
+
+
 def enter_and_tell(tx, items):
-    for item in items:
-        entering(str(item))(tx)
+    for _ in items:
+        entering(f"item {next(NAMES)}")(tx)
     return whose_thread(tx, items)
 
 
