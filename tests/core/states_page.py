@@ -23,7 +23,7 @@ decide otherwise than Prefect 2 is told in [differences](differences.md).
 Rules are asked from left to right; the first one that objects ends the matter. An answer is one of four. *Accept*:
 the run is now in the proposed state. *Reject*: it is in another one, which the answer carries: its present state, or
 one that a rule chose instead (AwaitingRetry for Failed). *Wait*: ask again in so many seconds. *Abort*: asking again
-is no use. In a reason, `{current}` stands for the type that the run is in.
+is no use.
 """
 
 

@@ -42,7 +42,16 @@ def test_the_grid_has_a_sign_in_every_cell_and_tells_each_sign_once(table: Table
 def test_the_grid_tells_each_rule_by_its_name_and_promise() -> None:
     told = "`wait_for_scheduled_time`: Nothing starts before it is due: wait for the seconds that are left"
     assert told in markdown(FLOW_RUNS)
-    assert "* **9** aborted: Run is already in terminal state {current}." in markdown(FLOW_RUNS)
+    over = "COMPLETED, FAILED, CRASHED or CANCELLED"
+    assert f"* **9** aborted: Run is already in terminal state {over}.\n" in markdown(FLOW_RUNS)
+    assert "* **5** rejected: A PAUSED or SUSPENDED run cannot be claimed; resume it first.\n" in markdown(
+        FLOW_RUNS
+    )
+
+
+@both
+def test_no_reason_is_told_with_a_place_that_nobody_filled(table: Table) -> None:
+    assert "{" not in markdown(table)
 
 
 @both
@@ -75,6 +84,19 @@ def test_the_drawing_is_whole_and_fits(table: Table) -> None:
         assert float(shape.get("y", 0)) + float(shape.get("height")) <= HEIGHT
     boxes = [shape for shape in drawing.iter(f"{SVG}rect") if shape.get("class") == "type"]
     assert len(boxes) == len(COLUMNS)
+
+
+@both
+def test_the_drawing_stands_on_white_wherever_it_is_shown(table: Table) -> None:
+    first = next(ET.fromstring(svg(table)).iter(f"{SVG}rect"))
+    assert (first.get("width"), first.get("height"), first.get("fill")) == (str(WIDTH), str(HEIGHT), "#fff")
+
+
+@both
+def test_the_name_of_an_arrow_is_shorter_than_the_arrow(table: Table) -> None:
+    arrows = re.findall(r'<path d="M(\d+) \d+H(\d+)".*\n<text class="step".*>(\w+)</text>', svg(table))
+    assert [name for *_, name in arrows] == ["cancel", "end"]
+    assert all(int(end) - int(start) > 9 * len(name) for start, end, name in arrows)
 
 
 def test_an_added_rule_is_drawn() -> None:

@@ -5,7 +5,7 @@ Everything shown is read from the table, so what an added rule changes is shown 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
@@ -72,7 +72,7 @@ def markdown(table: Table) -> str:
             for row in ROWS
         ),
         "",
-        *(f"* **{sign}** {_told(cell)}" for cell, sign in legend.items()),
+        *(f"* **{sign}** {_told(table, cell)}" for cell, sign in legend.items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -92,14 +92,20 @@ def _letter(n: int) -> str:
     return chr(ord("a") + n) if n < 26 else _letter(n // 26 - 1) + _letter(n % 26)
 
 
-def _told(cell: Cell) -> str:
+def _told(table: Table, cell: Cell) -> str:
     match cell:
         case Closed(reason, aborts):
-            return f"{'aborted' if aborts else 'rejected'}: {reason}"
+            told = reason.format(current=_one_of(table.rows_of(cell)))
+            return f"{'aborted' if aborts else 'rejected'}: {told}"
         case ():
             return "accepted"
         case rules:
             return " Then ".join(f"`{rule.name}`: {rule.promise}" for rule in rules)
+
+
+def _one_of(rows: Sequence[Row]) -> str:
+    *others, last = [row or "no state" for row in rows]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def mermaid(table: Table) -> str:

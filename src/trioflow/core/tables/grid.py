@@ -81,6 +81,10 @@ class Table:
         """What judges the step ``from_`` one type ``to`` the other."""
         return self.cells[from_, to]
 
+    def rows_of(self, cell: Cell) -> list[Row]:
+        """The current types that have this cell somewhere in their row."""
+        return [row for row in ROWS if any(self.cells[row, column] == cell for column in COLUMNS)]
+
     def facts(self, from_: Row, to: StateType) -> frozenset[Fact]:
         """The facts that the cell's rules read."""
         return self._facts[from_, to]

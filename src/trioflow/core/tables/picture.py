@@ -17,7 +17,7 @@ from trioflow.core.states import FINAL_TYPES, StateType
 from trioflow.core.tables.draw import AT_WORK, Steps
 from trioflow.core.tables.grid import Closed, Row, Table
 
-WIDTH, HEIGHT = 900, 500
+WIDTH, HEIGHT = 940, 500
 BOX = 136, 40
 """Width and height of a type's box."""
 
@@ -30,14 +30,14 @@ CENTRES = {
     StateType.PAUSED: (376, 340),
     StateType.SUSPENDED: (184, 340),
     StateType.SCHEDULED: (104, 205),
-    StateType.CANCELLING: (628, 110),
-    StateType.CANCELLED: (800, 110),
-    StateType.COMPLETED: (800, 190),
-    StateType.FAILED: (800, 265),
-    StateType.CRASHED: (800, 340),
+    StateType.CANCELLING: (662, 110),
+    StateType.CANCELLED: (840, 110),
+    StateType.COMPLETED: (840, 190),
+    StateType.FAILED: (840, 265),
+    StateType.CRASHED: (840, 340),
 }
 AT_WORK_BOX = 20, 60, 500, 330
-OVER_BOX = 720, 60, 160, 330
+OVER_BOX = 760, 60, 160, 330
 
 FILLS = {
     StateType.RUNNING: "#dbeafe",
