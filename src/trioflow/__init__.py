@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trioflow.engine.context import tags as tags
     from trioflow.engine.flows import AsyncFlow as AsyncFlow
     from trioflow.engine.flows import Flow as Flow
+    from trioflow.engine.flows import SyncFlow as SyncFlow
     from trioflow.engine.flows import flow as flow
     from trioflow.engine.futures import Future as Future
     from trioflow.engine.logs import get_run_logger as get_run_logger
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from trioflow.engine.starting import rerun as rerun
     from trioflow.engine.starting import run as run
     from trioflow.engine.tasks import AsyncTask as AsyncTask
+    from trioflow.engine.tasks import SyncTask as SyncTask
     from trioflow.engine.tasks import Task as Task
     from trioflow.engine.tasks import task as task
     from trioflow.task_runners.nursery import NurseryTaskRunner as NurseryTaskRunner
@@ -46,6 +48,8 @@ __all__ = [
     "SequentialTaskRunner",
     "State",
     "StateType",
+    "SyncFlow",
+    "SyncTask",
     "Task",
     "__version__",
     "allow_failure",
@@ -78,6 +82,8 @@ _HOMES = {
     "SequentialTaskRunner": "task_runners.sequential",
     "State": "core.states",
     "StateType": "core.states",
+    "SyncFlow": "engine.flows",
+    "SyncTask": "engine.tasks",
     "Task": "engine.tasks",
     "allow_failure": "engine.annotations",
     "current_flow_run": "engine.context",

@@ -24,10 +24,12 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class VirtualWorld(clock.RealWorld):
-    """The wall clock goes with Trio's; a test that sleeps asks for `autojump_clock` besides."""
+    """The wall clock goes with Trio's, in threads too; a test that sleeps asks for `autojump_clock` besides."""
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=trio.current_time())
+        if trio.lowlevel.in_trio_run():
+            self.clock = trio.lowlevel.current_clock()
+        return START + timedelta(seconds=self.clock.current_time())
 
 
 @frozen

@@ -130,14 +130,6 @@ def test_what_cannot_be_called_is_no_flow(decorate):
 
 
 @pytest.mark.parametrize("decorate", [flow, task])
-def test_a_sync_function_is_refused(decorate):
-    with pytest.raises(
-        FlowDefinitionTypeError, match="'hook' is made of a sync function: define it with `async def`"
-    ):
-        decorate(hook)
-
-
-@pytest.mark.parametrize("decorate", [flow, task])
 def test_an_async_generator_is_refused(decorate):
     async def numbers():
         yield 1

@@ -12,6 +12,8 @@ from trioflow import (
     Future,
     NurseryTaskRunner,
     State,
+    SyncFlow,
+    SyncTask,
     flow,
     rerun,
     run,
@@ -38,6 +40,44 @@ async def total(xs: list[int], *, scale: float = 1.0) -> float:
 @flow
 async def nothing() -> None:
     pass
+
+
+@task
+def count(text: str) -> int:
+    return len(text)
+
+
+@task(retries=2, timeout_seconds=1)
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+@flow(log_prints=True)
+def total_sync(n: int) -> float:
+    return n / 2
+
+
+@flow
+def nothing_sync() -> None:
+    pass
+
+
+def sync_calls() -> None:
+    assert_type(count("a"), int)
+    assert_type(words("a"), list[str])
+    assert_type(count("a", return_state=True), State)
+    assert_type(count("a", wait_for=[add.submit(1)]), int)
+    assert_type(words.with_options(name="b")("a"), list[str])
+    assert_type(count.submit("a"), Future[int])
+    assert_type(count.submit("a").result(), int)
+    assert_type(add.submit(1).result(return_state=True), State)
+    assert_type(words.map(["a"]), list[Future[list[str]]])
+    assert_type(total_sync(1), float)
+    assert_type(total_sync(1, return_state=True), State)
+    assert_type(total_sync.with_options(retries=1)(1), float)
+    assert_type(total_sync.submit(1), Future[float])
+    count(1)  # type: ignore[call-overload]
+    total_sync("a")  # type: ignore[call-overload]
 
 
 async def calls_of_tasks() -> None:
@@ -68,6 +108,9 @@ async def calls_of_flows() -> None:
     assert_type(await total.with_options(retries=1)([1]), float)
     assert_type(await run(total, [1], scale=2), float)
     assert_type(await run(add, 1), int)
+    assert_type(await run(total_sync, 1), float)
+    assert_type(await run(count, "a"), int)
+    assert_type(await rerun(total_sync, "id"), float)
     assert_type(await rerun(total, "id"), float)
     assert_type(await rerun(total, "id", return_state=True), State)
     await total(1)  # type: ignore[call-overload]
@@ -79,6 +122,8 @@ def definitions() -> None:
     assert_type(trio.run(nothing), None)
     task(name="a", retires=3)(add.fn)  # type: ignore[call-overload]
     flow(name=5)(nothing.fn)  # type: ignore[call-overload]
-
-    @flow  # type: ignore[arg-type]
-    def sync() -> None: ...
+    made_sync: SyncFlow[[], None] = nothing_sync
+    assert_type(made_sync, SyncFlow[[], None])
+    made_task: SyncTask[[], None] = task(sync_calls)
+    assert_type(made_task, SyncTask[[], None])
+    assert_type(task(retries=1)(sync_calls), SyncTask[[], None])

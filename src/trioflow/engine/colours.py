@@ -8,32 +8,49 @@ from typing import Any
 
 import trio
 
+from trioflow.engine.blocking import current_portal
+from trioflow.engine.context import innermost
 from trioflow.engine.futures import Future
-from trioflow.errors import FlowDefinitionTypeError, InvalidReturnState, WrongColour
+from trioflow.engine.options import function_name
+from trioflow.errors import InvalidReturnState, WrongColour
 
 
-def check_is_async(kind: str, name: str, fn: Callable[..., Any]) -> None:
-    """Refuse what cannot be awaited.
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Whether a call of it is to be awaited."""
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
+
+
+def check_is_awaited(kind: str, fn: Callable[..., Any]) -> None:
+    """Refuse the call of an async function from where nothing can be awaited.
 
     Raises:
-        FlowDefinitionTypeError: ``fn`` is a sync function.
+        WrongColour: this is sync code; it names the right call.
     """
-    if not (inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)):
-        raise FlowDefinitionTypeError(
-            f"{kind} {name!r} is made of a sync function: define it with `async def`"
-        )
+    if trio.lowlevel.in_trio_run():
+        return
+    name = function_name(fn)
+    if current_portal().is_open() or innermost() is not None:
+        raise WrongColour(f"{kind} {name!r} is async: from sync code, call {name}.submit(...).result()")
+    raise WrongColour(
+        f"{kind} {name!r} is async: start it with trio.run({name}, ...), or await it in a Trio program"
+    )
 
 
-def check_is_awaited(kind: str, name: str) -> None:
-    """Refuse a call from where nothing can be awaited.
+def check_is_plain(kind: str, fn: Callable[..., Any]) -> None:
+    """Refuse the call of a sync function from where it would block the loop.
 
     Raises:
-        WrongColour: no Trio program runs in this thread.
+        WrongColour: this is async code; it names the right call.
     """
     if not trio.lowlevel.in_trio_run():
-        raise WrongColour(
-            f"{kind} {name!r} is async: start it with trio.run({name}, ...), or await it in a Trio program"
-        )
+        return
+    name = function_name(fn)
+    if innermost() is not None:
+        raise WrongColour(f"{kind} {name!r} is sync: from async code, call `await {name}.submit(...)`")
+    raise WrongColour(
+        f"{kind} {name!r} is sync: call it plainly in a script, or `await trioflow.run({name}, ...)` "
+        "in a Trio program"
+    )
 
 
 def checked_return_state(kind: str, return_state: object) -> bool:

@@ -74,15 +74,13 @@ class FlowRunContext(RunContext):
     flow: Flow[..., Any]
     run: FlowRun
     children: Children = field(factory=Children)
-    task_runner: TaskRunnerSession
     _task_runners: dict[int, tuple[TaskRunner, TaskRunnerSession]] = field(factory=dict[int, Any])
-    """Sessions of task runners that single tasks brought, by identity: the tasks that share one share its limit."""
+    """Sessions of task runners, by identity: the tasks that share one share its limit."""
     _calls: Counter[tuple[str, str]] = field(factory=Counter[tuple[str, str]])
 
-    def placed_by(self, task_runner: TaskRunner | None) -> TaskRunnerSession:
-        """The session of this task runner in this flow run; the flow's own for None."""
-        if task_runner is None:
-            return self.task_runner
+    def placing(self, task: Task[..., Any]) -> TaskRunnerSession:
+        """What places the task's calls in this flow run: its own task runner, the flow's, or that of its colour."""
+        task_runner = task.options.task_runner or self.flow.options.task_runner or task.default_task_runner
         if id(task_runner) not in self._task_runners:
             self._task_runners[id(task_runner)] = (task_runner, task_runner.session())
         return self._task_runners[id(task_runner)][1]

@@ -12,6 +12,10 @@ from trioflow.engine.results import Raised, message_of
 
 TERMINATED = "termination signal"
 """The reason that whoever receives SIGTERM gives to the scope that it cancels."""
+INTERRUPTED = "interrupt signal"
+"""The same for SIGINT, where it does not simply raise KeyboardInterrupt."""
+
+_INTERRUPTED = "interrupt_signal", "Execution was aborted by an interrupt signal."
 
 
 def last_words(seconds: float) -> trio.CancelScope:
@@ -31,10 +35,12 @@ def _explain(error: BaseException) -> tuple[str, str]:
     match error:
         case trio.Cancelled(reason=reason) if reason == TERMINATED:
             return "termination_signal", "Execution was aborted by a termination signal."
+        case trio.Cancelled(reason=reason) if reason == INTERRUPTED:
+            return _INTERRUPTED
         case trio.Cancelled():
             return "cancelled", "Execution was cancelled by the runtime environment."
         case KeyboardInterrupt():
-            return "interrupt_signal", "Execution was aborted by an interrupt signal."
+            return _INTERRUPTED
         case SystemExit():
             return "system_exit", "Execution was aborted by Python system exit call."
         case _ if url := _requested_url(error):

@@ -47,8 +47,24 @@ class Driven(Protocol):
         ...
 
 
+_in_hand: trio.lowlevel.RunVar[dict[Driven, None] | None] = trio.lowlevel.RunVar("trioflow runs", None)
+"""The runs that are driven in this loop, in the order in which that began: none before the one that called it."""
+
+
 async def drive(run: Driven, step: Step) -> Stop:
     """Take the run from this step to where nothing more is to be done here."""
+    in_hand = _in_hand.get()
+    if in_hand is None:
+        in_hand = dict[Driven, None]()
+        _in_hand.set(in_hand)
+    in_hand[run] = None
+    try:
+        return await _driven(run, step)
+    finally:
+        del in_hand[run]
+
+
+async def _driven(run: Driven, step: Step) -> Stop:
     heard_until: int | None = None
     with Place(run.line) as place:
         while True:
@@ -198,6 +214,16 @@ async def taken_down(run: Driven, error: BaseException) -> Stop:
     if step.reason is None:
         run.logger.debug("Reported %s run successfully!", state.name.lower())
     return step
+
+
+async def crash_all(error: BaseException) -> None:
+    """Report that ``error`` took down every run of this loop. The process is to end then: their code still runs."""
+    runs = list(_in_hand.get() or ())
+    for run in reversed(runs):
+        await taken_down(run, error)
+    for session in {run.session for run in runs}:
+        with last_words(session.settings.grace_seconds):
+            await session.shipper.flush()
 
 
 def last_state(error: BaseException) -> State:

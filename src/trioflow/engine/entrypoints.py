@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from trioflow.engine.loading import block_code_execution
 from trioflow.engine.results import message_of
 from trioflow.errors import EntrypointError
 
@@ -78,7 +79,8 @@ def _module(path: Path) -> ModuleType:
     if known is None or known is _loaded.get(name):
         sys.modules[name] = _loaded[name] = module
     try:
-        spec.loader.exec_module(module)
+        with block_code_execution():
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         if _loaded.get(name) is module:
             del sys.modules[name], _loaded[name]

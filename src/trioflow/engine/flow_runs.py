@@ -22,15 +22,12 @@ from trioflow.engine.naming import NameTemplate, run_name
 from trioflow.engine.results import Raised, Recorder
 from trioflow.engine.sessions import Session
 from trioflow.errors import RunAborted
-from trioflow.task_runners.nursery import NurseryTaskRunner
-from trioflow.task_runners.task_runner import TaskRunner
 from trioflow.wire.endpoints import PROPOSE_FLOW_RUN_STATE, RENAME_RUN
 from trioflow.wire.requests import ProposeFlowRunState, RenameRun
 
 if TYPE_CHECKING:
     from trioflow.engine.flows import Flow
 
-_DEFAULT_TASK_RUNNER: TaskRunner = NurseryTaskRunner()
 _GOES_ON_LATER = frozenset({StateType.PAUSED, StateType.SUSPENDED})
 
 
@@ -122,7 +119,6 @@ class FlowRunDrive:
             logger=self.logger,
             flow=self.flow,
             run=self.run,
-            task_runner=(options.task_runner or _DEFAULT_TASK_RUNNER).session(),
         )
         with inside(context), speaking_as(self.logger, options.log_prints):
             ended = await self._ended(context)
@@ -139,7 +135,7 @@ class FlowRunDrive:
         args, kwargs = self.flow.binding.arguments(self.parameters)
         self.logger.debug("Executing flow %r for flow run %r...", self.flow.name, self.run.name)
         self.logger.debug(*self._beginning(args, kwargs))
-        ended = await call(partial(self.flow.fn, *args, **kwargs), context, options.timeout, "Flow run")
+        ended = await call(partial(self.flow.body, *args, **kwargs), context, options.timeout, "Flow run")
         return self._logged(ended)
 
     def _beginning(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
-from functools import cached_property
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast, final, overload
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, final, overload
 
 from trioflow.core.keys import task_key
 from trioflow.core.states import State
 from trioflow.engine.binding import Binding
-from trioflow.engine.colours import check_is_async, check_is_awaited, checked_return_state, given_back
+from trioflow.engine.blocking import in_thread
+from trioflow.engine.colours import (
+    check_is_awaited,
+    check_is_plain,
+    checked_return_state,
+    given_back,
+    is_async,
+)
 from trioflow.engine.futures import Future
+from trioflow.engine.loading import is_blocked
 from trioflow.engine.options import FlowKeywords, FlowOptions, flow_options
 from trioflow.engine.parameters import Parameters
+from trioflow.engine.scripts import at_loop, waited
 from trioflow.engine.submit import WaitFor, call_flow, submit_flow
 
 P = ParamSpec("P")
@@ -29,6 +38,9 @@ class Flow(Generic[P, R]):
     Made by `flow`. The reserved keywords of every call are ``return_state``, which asks for the final state in place
     of the result, and ``wait_for``, futures that must have completed before a subflow begins.
     """
+
+    body: Callable[..., Awaitable[Any]]
+    """Calls the function; to be awaited, whatever its colour."""
 
     def __init__(self, fn: Callable[P, Any], keywords: FlowKeywords) -> None:
         self.options: FlowOptions = flow_options(fn, keywords)
@@ -68,7 +80,27 @@ class Flow(Generic[P, R]):
             OutsideFlow: there is no flow run around.
             ParameterError: the function cannot be called so.
         """
-        return submit_flow(self, self.binding.parameters(args, kwargs), wait_for)
+        return at_loop(partial(submit_flow, self, self.binding.parameters(args, kwargs), wait_for))
+
+    def prepared(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Callable[[], Coroutine[Any, Any, Any]]:
+        """A call of it, to be awaited in the loop, whatever its colour.
+
+        Raises:
+            InvalidReturnState: ``return_state`` is neither True nor False.
+            ParameterError: the function cannot be called so.
+        """
+        if is_blocked(self.name):
+            return _nothing
+        return_state = checked_return_state("flow", kwargs.pop("return_state", False))
+        wait_for = kwargs.pop("wait_for", None)
+        return partial(
+            self._called, self.binding.parameters(args, kwargs), wait_for, return_state=return_state
+        )
+
+    async def _called(self, parameters: Parameters, wait_for: WaitFor, *, return_state: bool) -> Any:
+        return given_back(await call_flow(self, parameters, wait_for), return_state=return_state)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -80,7 +112,7 @@ class AsyncFlow(Flow[P, R]):
 
     def __init__(self, fn: Callable[P, Coroutine[Any, Any, R]], keywords: FlowKeywords) -> None:
         super().__init__(fn, keywords)
-        check_is_async("flow", self.name, fn)
+        self.body = fn
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
@@ -105,37 +137,95 @@ class AsyncFlow(Flow[P, R]):
             WrongColour: no Trio program runs in this thread.
             BaseException: what the function raised, unless its state is asked for.
         """
-        check_is_awaited("flow", self.name)
-        return_state = checked_return_state("flow", kwargs.pop("return_state", False))
-        wait_for = kwargs.pop("wait_for", None)
-        return self._called(self.binding.parameters(args, kwargs), wait_for, return_state=return_state)
-
-    async def _called(self, parameters: Parameters, wait_for: WaitFor, *, return_state: bool) -> Any:
-        return given_back(await call_flow(self, parameters, wait_for), return_state=return_state)
+        check_is_awaited("flow", self.fn)
+        return self.prepared(args, kwargs)()
 
     def with_options(self, **changes: Unpack[FlowKeywords]) -> AsyncFlow[P, R]:
         """The same flow with some of its options changed; None puts one back to its default."""
         return AsyncFlow(self.fn, {**self.keywords, **changes})
 
 
-@overload
-def flow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncFlow[P, R]: ...
+@final
+class SyncFlow(Flow[P, R]):
+    """A flow made of a ``def`` function, which runs in a worker thread."""
+
+    def __init__(self, fn: Callable[P, R], keywords: FlowKeywords) -> None:
+        super().__init__(fn, keywords)
+        self.body = partial(in_thread, fn)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __call__(
+        self, *args: Any, return_state: Literal[True], wait_for: WaitFor = ..., **kwargs: Any
+    ) -> State: ...
+
+    @overload
+    def __call__(
+        self, *args: Any, return_state: Literal[False] = ..., wait_for: Iterable[Any] | None, **kwargs: Any
+    ) -> R: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it; what it returns, or with ``return_state`` the state that it ended in.
+
+        In a script the call is a `trio.run` of its own.
+
+        Raises:
+            KeyboardInterrupt: in a script, it was ended by Ctrl-C.
+            NotASubflow: ``wait_for`` is given, and there is no flow run around.
+            ParameterError: the function cannot be called so.
+            RunAborted: the orchestrator refused to go on with the run.
+            WrongColour: this is async code; it names the right call.
+            BaseException: what the function raised, unless its state is asked for.
+        """
+        if is_blocked(self.name):
+            return None
+        check_is_plain("flow", self.fn)
+        return waited(self.prepared(args, kwargs))
+
+    def with_options(self, **changes: Unpack[FlowKeywords]) -> SyncFlow[P, R]:
+        """The same flow with some of its options changed; None puts one back to its default."""
+        return SyncFlow(self.fn, {**self.keywords, **changes})
+
+
+class FlowMaker(Protocol):
+    """``@flow(...)``, waiting for its function."""
+
+    # To mypy a sync function may return a coroutine; here it may not (see `in_thread`).
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncFlow[P, R]: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> SyncFlow[P, R]: ...
+
+
+async def _nothing() -> None:
+    """What a flow does that is not to run."""
 
 
 @overload
-def flow(
-    fn: None = None, /, **options: Unpack[FlowKeywords]
-) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], AsyncFlow[P, R]]: ...
+def flow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncFlow[P, R]: ...  # type: ignore[overload-overlap]
+
+
+@overload
+def flow(fn: Callable[P, R], /) -> SyncFlow[P, R]: ...
+
+
+@overload
+def flow(fn: None = None, /, **options: Unpack[FlowKeywords]) -> FlowMaker: ...
 
 
 def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowKeywords]) -> Any:
-    """Make a flow of an ``async def`` function: ``@flow``, or ``@flow(name="nightly", ...)``.
+    """Make a flow of a function, async or sync: ``@flow``, or ``@flow(name="nightly", ...)``.
 
     Its options are those of `FlowKeywords`.
 
     Raises:
         FlowDefinitionError: an option is unknown, or has a value that it cannot have.
     """
-    if fn is None:
-        return functools.partial(AsyncFlow, keywords=options)
-    return AsyncFlow(fn, options)
+
+    def made(fn: Callable[..., Any]) -> Flow[..., Any]:
+        return AsyncFlow(fn, options) if is_async(fn) else SyncFlow(fn, options)
+
+    return made if fn is None else made(fn)

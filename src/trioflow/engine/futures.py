@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Generator
-from typing import Any, Generic, TypeVar, cast, final
+from typing import Any, Generic, Literal, TypeVar, cast, final, overload
 from uuid import UUID
 
 import trio
 from attrs import define, field
 
 from trioflow.core.states import Pending, State
+from trioflow.engine.blocking import current_portal
 from trioflow.engine.results import result_of
+from trioflow.errors import WrongColour
 from trioflow.task_runners.turns import lending
 
 R_co = TypeVar("R_co", covariant=True)
@@ -33,6 +35,8 @@ class Attention(enum.IntEnum):
 @define(eq=False)
 class Future(Generic[R_co]):
     """A submitted task or flow. ``await future`` gives its result, or raises what it raised.
+
+    In sync code ``future.result()`` does the same.
 
     ``name`` is that of its run. A future may be awaited any number of times, by any number of tasks, and given to
     other tasks in place of its value.
@@ -87,6 +91,27 @@ class Future(Generic[R_co]):
     async def _result(self) -> R_co:
         await self.ended()
         return self.result_nowait()
+
+    @overload
+    def result(self, *, return_state: Literal[False] = ...) -> R_co: ...
+
+    @overload
+    def result(self, *, return_state: Literal[True]) -> State: ...
+
+    def result(self, *, return_state: bool = False) -> Any:
+        """In sync code: what ``await`` would give, or with ``return_state`` what `wait` would.
+
+        Raises:
+            UnfinishedRun: this thread cannot wait for the run, and that is not over.
+            WrongColour: this is async code.
+            BaseException: what the run raised, unless its state is asked for.
+        """
+        if trio.lowlevel.in_trio_run():
+            raise WrongColour("result() is for sync code: in async code, await the future itself")
+        portal = current_portal()
+        if portal.is_open():
+            return portal.call(self.wait if return_state else self._result)
+        return self.state if return_state else self.result_nowait()
 
     def result_nowait(self) -> R_co:
         """What ``await`` would give; its run must be over.

@@ -78,7 +78,9 @@ async def _call(hook: Hook, subject: Mapping[str, Any]) -> None:
     if inspect.iscoroutinefunction(hook):
         await hook(**subject)
         return
-    (answer,) = await trio.to_thread.run_sync(_call_blocking, hook, subject, abandon_on_cancel=True)
+    (answer,) = await trio.to_thread.run_sync(
+        _call_blocking, hook, subject, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
+    )
     if isinstance(answer, Awaitable):
         await answer
 

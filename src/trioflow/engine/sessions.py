@@ -45,7 +45,9 @@ class Session:
     )
     """By flow run: what a request to cancel it cancels, for as long as it is driven here."""
 
-    _lines: dict[frozenset[str], trio.StrictFIFOLock] = field(factory=dict[frozenset[str], trio.StrictFIFOLock])
+    _lines: dict[frozenset[str], trio.StrictFIFOLock] = field(
+        factory=dict[frozenset[str], trio.StrictFIFOLock]
+    )
     """By tags: the line of those who wait for their concurrency slots."""
 
     @classmethod

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 from uuid import UUID
 
 from trioflow.core.states import State
 from trioflow.engine.colours import checked_return_state
-from trioflow.engine.flows import AsyncFlow, Flow
+from trioflow.engine.flows import AsyncFlow, Flow, SyncFlow
 from trioflow.engine.results import result_of
 from trioflow.engine.roots import rerun_flow
-from trioflow.engine.tasks import AsyncTask
+from trioflow.engine.tasks import AsyncTask, SyncTask
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-async def run(called: AsyncFlow[P, R] | AsyncTask[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+async def run(
+    called: AsyncFlow[P, R] | AsyncTask[P, R] | SyncFlow[P, R] | SyncTask[P, R],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
     """Call a flow or a task, whatever its colour; what it returns.
 
     Raises:
         BaseException: what it raised.
     """
-    return await called(*args, **kwargs)
+    return cast("R", await called.prepared(args, kwargs)())
 
 
 @overload

@@ -59,7 +59,7 @@ def submit_task(task: Task[..., Any], parameters: Parameters, wait_for: WaitFor)
     around, flow_run = _within(task)
     call = _task_call(flow_run, around, task, Inputs.of(parameters, wait_for))
     flow_run.logger.debug("Submitted task run %r for execution.", call.future.name)
-    return _started(call, around, flow_run.placed_by(task.options.task_runner))
+    return _started(call, around, flow_run.placing(task))
 
 
 def submit_flow(flow: Flow[..., Any], parameters: Parameters, wait_for: WaitFor) -> Future[Any]:
@@ -84,9 +84,7 @@ async def call_task(task: Task[..., Any], parameters: Parameters, wait_for: Wait
     inputs = Inputs.of(parameters, wait_for)
     if around is None or flow_run is None:
         return await _alone(task, inputs)
-    return await _made(
-        _task_call(flow_run, around, task, inputs), flow_run.placed_by(task.options.task_runner)
-    )
+    return await _made(_task_call(flow_run, around, task, inputs), flow_run.placing(task))
 
 
 async def call_flow(flow: Flow[..., Any], parameters: Parameters, wait_for: WaitFor) -> Future[Any]:

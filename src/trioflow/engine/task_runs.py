@@ -224,7 +224,7 @@ class TaskRunDrive:
         )
         args, kwargs = self.task.binding.arguments(self._parameters)
         with inside(context), speaking_as(self.logger, options.log_prints):
-            ended = await call(partial(self.task.fn, *args, **kwargs), context, options.timeout, "Task run")
+            ended = await call(partial(self.task.body, *args, **kwargs), context, options.timeout, "Task run")
             state = await self._ended(ended)
         return await recorded(state, self.recorder, persist=options.persist)
 

@@ -1,0 +1,32 @@
+"""Loading: while a script is loaded for the flows in it, calls of them do nothing."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_is_loading: ContextVar[bool] = ContextVar("trioflow script loading", default=False)
+
+
+@contextmanager
+def block_code_execution() -> Generator[None]:
+    """Within the block, no flow that is called is run."""
+    before = _is_loading.set(True)
+    try:
+        yield
+    finally:
+        _is_loading.reset(before)
+
+
+def is_blocked(flow_name: str) -> bool:
+    """Whether a flow that is being called is not to run; warns, if so."""
+    if not _is_loading.get():
+        return False
+    told = (
+        f"Script loading is in progress, flow {flow_name!r} will not be executed. "
+        'Call it under `if __name__ == "__main__":`, so that only the script itself does.'
+    )
+    warnings.warn(told, stacklevel=3)
+    return True
