@@ -31,8 +31,10 @@ def test_a_full_limiter_says_how_many_runs_are_in_progress(caplog: pytest.LogCap
     with caplog.at_level(logging.INFO, logger="trioflow.runner"):
         assert [limiter.take_nowait(run) for run in RUNS[:3]] == [True, True, False]
     assert [record.getMessage() for record in caplog.records] == [
-        ("Flow run limit reached; 2 flow runs in progress. You can control this limit by adjusting the "
-        "TRIOFLOW_RUNNER_PROCESS_LIMIT setting.")
+        (
+            "Flow run limit reached; 2 flow runs in progress. You can control this limit by adjusting the "
+            "TRIOFLOW_RUNNER_PROCESS_LIMIT setting."
+        )
     ]
 
 
