@@ -143,18 +143,21 @@ def test_inspect_shows_states_tasks_and_last_words(shell):
     failed = requests.ProposeTaskRunState(
         run_id=began.id, state=Failed(message="no such thing"), transition_id=clock.new_id()
     )
-    said = requests.LogRecord(
-        flow_run_id=run_id,
-        task_run_id=None,
-        logger="trioflow.flow_runs",
-        level=20,
-        message="three of them",
-        at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    said = [
+        requests.LogRecord(
+            flow_run_id=run_id,
+            task_run_id=speaker,
+            logger="trioflow.flow_runs",
+            level=20,
+            message=message,
+            at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        for speaker, message in ((None, "three of them"), (began.id, "mine"), (UUID(int=8), "lost"))
+    ]
     shell.ask(
         (endpoints.BEGIN_TASK_RUN, began),
         (endpoints.PROPOSE_TASK_RUN_STATE, failed),
-        (endpoints.APPEND_LOGS, requests.AppendLogs(records=(said,))),
+        (endpoints.APPEND_LOGS, requests.AppendLogs(records=tuple(said))),
     )
 
     shown = shell("flow-run", "inspect", "brave-otter").out
@@ -168,8 +171,10 @@ def test_inspect_shows_states_tasks_and_last_words(shell):
     assert any(
         line.startswith("00000007 add-0 Failed now") and line.endswith("no such thing") for line in lines
     )
-    assert lines[-1].endswith("| INFO | three of them")
-    assert shell("flow-run", "logs", "brave-otter").out.endswith("| INFO    | three of them\n")
+    told = ["INFO | three of them", "INFO | add-0 - mine", "INFO | 00000008 - lost"]
+    assert [line.partition(" | ")[2] for line in lines[lines.index("Last words") + 1 :]] == told
+    logs = [" ".join(line.split()) for line in shell("flow-run", "logs", "brave-otter").out.splitlines()]
+    assert [line.partition(" | ")[2] for line in logs] == told
     assert shell("flow-run", "logs", "brave-otter", "--json").data[0]["message"] == "three of them"
 
 

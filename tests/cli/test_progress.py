@@ -48,6 +48,18 @@ def test_tasks_are_counted_by_how_they_are():
     assert (progress.state, progress.type) == ("Running", StateType.RUNNING)
 
 
+def test_what_was_cancelled_has_not_failed():
+    progress = progress_of(
+        change(1, StateType.RUNNING),
+        change(1, StateType.CRASHED),
+        change(2, StateType.RUNNING),
+        change(2, StateType.CANCELLED),
+        change(3, StateType.CANCELLED),
+    )
+
+    assert progress.told() == "3 of 3 tasks · 1 failed · 2 cancelled"
+
+
 def test_a_task_that_waits_for_a_retry_is_not_running_and_not_done():
     progress = progress_of(change(1, StateType.RUNNING), change(1, StateType.SCHEDULED, "AwaitingRetry"))
 

@@ -28,7 +28,8 @@ class Progress:
     cached: int = 0
     """Those of the completed that were answered from the cache."""
     failed: int = 0
-    """Failed, crashed or cancelled."""
+    """Failed or crashed."""
+    cancelled: int = 0
     heard: bool = False
     """Whether the run is known to exist."""
     state: str = "Pending"
@@ -38,7 +39,7 @@ class Progress:
     @property
     def done(self) -> int:
         """How many tasks have ended."""
-        return self.recorded + self.completed + self.failed
+        return self.recorded + self.completed + self.failed + self.cancelled
 
     @property
     def total(self) -> int:
@@ -62,11 +63,14 @@ class Progress:
             self._alive[change.run_id] = change.type
             return
         self._alive.pop(change.run_id, None)
-        if change.type is StateType.COMPLETED:
-            self.completed += 1
-            self.cached += change.name == CACHED
-        else:
-            self.failed += 1
+        match change.type:
+            case StateType.COMPLETED:
+                self.completed += 1
+                self.cached += change.name == CACHED
+            case StateType.CANCELLED:
+                self.cancelled += 1
+            case _:
+                self.failed += 1
 
     def told(self) -> str:
         """``31 of 43 tasks · 8 running · 1 failed · 12 from cache``; what is nought is left out."""
@@ -74,6 +78,7 @@ class Progress:
             f"{self.done} of {self.total} {'task' if self.total == 1 else 'tasks'}",
             f"{self.running} running" if self.running else "",
             f"{self.failed} failed" if self.failed else "",
+            f"{self.cancelled} cancelled" if self.cancelled else "",
             f"{self.cached} from cache" if self.cached else "",
             f"{self.recorded} recorded before" if self.recorded else "",
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 from uuid import UUID
@@ -100,9 +100,17 @@ def state_name(state: State | None) -> str:
     return state.name if state else "None"
 
 
-def log_line(record: LogRecord) -> str:
-    """``14:03:21.123 | INFO    | what was said``."""
-    return f"{wall_time(record.at)} | {logging.getLevelName(record.level):<8}| {record.message}"
+def log_line(record: LogRecord, task_names: Mapping[UUID, str]) -> str:
+    """``14:03:21.123 | INFO    | add-0 - what was said``; what the flow run itself says goes without a name.
+
+    Args:
+        record: what was said.
+        task_names: by id, the task runs that may have said it.
+    """
+    speaker = ""
+    if record.task_run_id is not None:
+        speaker = f"{task_names.get(record.task_run_id) or short_id(record.task_run_id)} - "
+    return f"{wall_time(record.at)} | {logging.getLevelName(record.level):<8}| {speaker}{record.message}"
 
 
 def as_json(value: Any) -> str:

@@ -55,7 +55,8 @@ async def inspect(run: str, /, *, as_data: Annotated[bool, Parameter(name="--jso
     put("\nStates")
     print_table((), map(_state_row, history))
     _print_tasks(tasks)
-    _print_last(map(log_line, said[-_LINES:]))
+    names = {task.id: task.name for task in tasks}
+    _print_last(log_line(record, names) for record in said[-_LINES:])
 
 
 def _facts(run: FlowRun) -> list[tuple[Cell, ...]]:
