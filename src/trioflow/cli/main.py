@@ -63,11 +63,13 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _flow_runs = App(name="flow-run", help="List, inspect, cancel and rerun flow runs.")
+_limits = App(name="limit", help="Limit how many task runs with a tag run at once.")
 
 _COMMANDS = "trioflow.cli.commands"
 
 app.command(f"{_COMMANDS}.run:run", help="Run a flow of a file, and follow it.")
 app.command(_flow_runs)
+app.command(_limits)
 app.command(f"{_COMMANDS}.states:states", help="Print what may follow what, and what judges it.")
 
 _flow_runs.command(f"{_COMMANDS}.ls:ls", help="List flow runs, newest first.")
@@ -77,6 +79,14 @@ _flow_runs.command(
 _flow_runs.command(f"{_COMMANDS}.logs:logs", help="Print what a run said.")
 _flow_runs.command(f"{_COMMANDS}.cancel:cancel", help="Cancel a run, and wait until it is over.")
 _flow_runs.command(f"{_COMMANDS}.rerun:rerun", help="Run a run again; what it has recorded is kept.")
+
+_limits.command(
+    f"{_COMMANDS}.limits:set_limit", name="set", help="Limit how many task runs with a tag run at once."
+)
+_limits.command(f"{_COMMANDS}.limits:remove_limit", name="remove", help="Take the limit of a tag away.")
+_limits.command(
+    f"{_COMMANDS}.limits:list_limits", name="ls", help="List the limits, and how many slots are taken."
+)
 
 app.meta.group_parameters = Group("Everywhere", sort_key=100)
 

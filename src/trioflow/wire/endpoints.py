@@ -67,6 +67,13 @@ APPEND_LOGS = Endpoint("append_logs", "POST", "/logs", requests.AppendLogs, repl
 SET_CONCURRENCY_LIMIT = Endpoint(
     "set_concurrency_limit", "POST", "/concurrency_limits", requests.SetConcurrencyLimit, replies.Done
 )
+FIND_CONCURRENCY_LIMITS = Endpoint(
+    "find_concurrency_limits",
+    "POST",
+    "/concurrency_limits/filter",
+    requests.FindConcurrencyLimits,
+    replies.ConcurrencyLimits,
+)
 
 ENDPOINTS = (
     CREATE_FLOW_RUN,
@@ -84,4 +91,5 @@ ENDPOINTS = (
     FIND_LOGS,
     APPEND_LOGS,
     SET_CONCURRENCY_LIMIT,
+    FIND_CONCURRENCY_LIMITS,
 )

@@ -66,6 +66,23 @@ class Logs:
 
 
 @frozen(kw_only=True)
+class ConcurrencyLimit:
+    """How many task runs with this tag may run at once, and how many do."""
+
+    tag: str
+    limit: int
+    in_use: int
+    """Slots that are taken; more than ``limit`` for a while when it was lowered."""
+
+
+@frozen
+class ConcurrencyLimits:
+    """Every limit, by tag."""
+
+    limits: tuple[ConcurrencyLimit, ...]
+
+
+@frozen(kw_only=True)
 class Change:
     """One committed transition."""
 

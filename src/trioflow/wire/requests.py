@@ -194,3 +194,8 @@ class SetConcurrencyLimit:
 
     tag: str
     limit: int | None
+
+
+@frozen
+class FindConcurrencyLimits:
+    """Every concurrency limit that there is, by tag."""

@@ -23,6 +23,7 @@ READS: Mapping[str, Callable[[Tx, Any], Any]] = {
     "find_flow_runs": runs.find_flow_runs,
     "find_task_runs": runs.find_task_runs,
     "find_logs": logs.find_logs,
+    "find_concurrency_limits": limits.find_concurrency_limits,
 }
 """Endpoint name -> what answers it from a snapshot."""
 
