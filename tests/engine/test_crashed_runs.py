@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from trioflow import flow, task
+from trioflow import current_flow_run, flow, task
+from trioflow.core.states import Cancelling
 
 
 @pytest.mark.behaviour("CR-01", "CR-02", "CR-03", "CR-06", "FO-11")
@@ -75,3 +76,25 @@ async def test_user_groups_stay_groups_and_our_nurseries_add_none(client):
         await raises_two()
 
     assert [type(error) for error in raised.value.exceptions] == [ValueError, TypeError]
+
+
+@pytest.mark.behaviour("HK-05")
+@pytest.mark.parametrize("end", ["Crashed", "Cancelled"])
+async def test_of_the_hooks_only_those_of_the_end_are_called_when_something_else_ended_it(
+    books, autojump_clock, end
+):
+    hooked = []
+
+    def hook(flow, flow_run, state):
+        hooked.append(state.name)
+
+    @flow(on_completion=[hook], on_failure=[hook], on_cancellation=[hook], on_crashed=[hook])
+    async def waits():
+        if end == "Cancelled":
+            await books.propose(current_flow_run(), Cancelling())
+        await trio.sleep_forever()
+
+    with trio.move_on_after(1):
+        await waits(return_state=True)
+
+    assert hooked == [end]

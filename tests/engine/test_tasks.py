@@ -169,6 +169,34 @@ async def test_a_sequential_task_runner_runs_tasks_one_at_a_time_in_order(client
     assert order == [(0, 0), (1, 1), (2, 2), (3, 3)]
 
 
+@pytest.mark.behaviour("FL-20")
+@pytest.mark.parametrize(
+    ("runner", "told"),
+    [
+        (None, "Starting 'NurseryTaskRunner'; submitted tasks will be run concurrently..."),
+        (
+            NurseryTaskRunner(max_workers=2),
+            "Starting 'NurseryTaskRunner'; submitted tasks will be run concurrently, at most 2 at a time...",
+        ),
+        (
+            SequentialTaskRunner(),
+            "Starting 'SequentialTaskRunner'; submitted tasks will be run sequentially...",
+        ),
+    ],
+    ids=["default", "limited", "sequential"],
+)
+async def test_a_task_runner_that_starts_says_how_it_runs_tasks(client, caplog, runner, told):
+    async def submits():
+        add.submit(1, 1)
+        add.submit(1, 2)
+
+    with caplog.at_level("DEBUG", "trioflow.flow_runs"):
+        await in_flow(submits, task_runner=runner)
+
+    said = [(record.levelname, record.message) for record in caplog.records if "Starting" in record.message]
+    assert said == [("DEBUG", told)]
+
+
 async def test_a_task_that_waits_its_turn_has_not_begun(books, autojump_clock):
     @task
     async def looks():

@@ -82,6 +82,8 @@ class FlowRunContext(RunContext):
         """What places the task's calls in this flow run: its own task runner, the flow's, or that of its colour."""
         task_runner = task.options.task_runner or self.flow.options.task_runner or task.default_task_runner
         if id(task_runner) not in self._task_runners:
+            told = "Starting %r; submitted tasks will be run %s..."
+            self.logger.debug(told, type(task_runner).__name__, task_runner.concurrency)
             self._task_runners[id(task_runner)] = (task_runner, task_runner.session())
         return self._task_runners[id(task_runner)][1]
 

@@ -78,7 +78,13 @@ async def rerun_flow(flow: Flow[..., Any], run_id: UUID) -> State:
     client = await current_client()
     heard_until = await client.now()
     await _check_is_of(client, flow, run_id)
-    request = ClaimFlowRun(run_id=run_id, owner=this_process(), transition_id=clock.new_id(), rerun=True)
+    request = ClaimFlowRun(
+        run_id=run_id,
+        owner=this_process(),
+        transition_id=clock.new_id(),
+        rerun=True,
+        retry=flow.options.retry,
+    )
     answer = await client.call(CLAIM_FLOW_RUN, request)
     if not isinstance(answer.verdict, Accept):
         is_over = answer.run.state is None or answer.run.state.is_final

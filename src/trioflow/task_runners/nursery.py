@@ -27,6 +27,11 @@ class NurseryTaskRunner:
 
     max_workers: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
 
+    @property
+    def concurrency(self) -> str:
+        """As `TaskRunner.concurrency`."""
+        return f"concurrently, at most {self.max_workers} at a time" if self.max_workers else "concurrently"
+
     def session(self) -> NurserySession:
         """A fresh session, for one flow run."""
         return NurserySession(Turns(self.max_workers) if self.max_workers else None)

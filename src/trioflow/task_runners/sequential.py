@@ -15,6 +15,11 @@ from trioflow.task_runners.turns import Turns
 class SequentialTaskRunner:
     """Runs the tasks of a flow run one after the other, as submitted."""
 
+    @property
+    def concurrency(self) -> str:
+        """As `TaskRunner.concurrency`."""
+        return "sequentially"
+
     def session(self) -> NurserySession:
         """A fresh session, for one flow run."""
         return NurserySession(Turns(1))

@@ -27,6 +27,11 @@ class TaskRunnerSession(Protocol):
 class TaskRunner(Protocol):
     """The options of a session. One value may serve any number of flow runs at once."""
 
+    @property
+    def concurrency(self) -> str:
+        """How many calls are made at once, to end the sentence ``tasks will be run ...``."""
+        ...
+
     def session(self) -> TaskRunnerSession:
         """A fresh session, for one flow run."""
         ...
