@@ -12,7 +12,8 @@ import trio
 
 from trioflow import clock, current_flow_run, flow, rerun, run, task
 from trioflow.client.connect import current_client
-from trioflow.core.states import StateType
+from trioflow.core.runs import NO_RETRIES, RetryPolicy
+from trioflow.core.states import Scheduled, StateType
 from trioflow.engine.entrypoints import load_flow
 from trioflow.errors import (
     FlowDefinitionError,
@@ -23,9 +24,9 @@ from trioflow.errors import (
     UnreadableResult,
 )
 from trioflow.settings import Settings, use_settings
-from trioflow.wire.endpoints import FIND_FLOW_RUNS
+from trioflow.wire.endpoints import CREATE_FLOW_RUN, FIND_FLOW_RUNS
 from trioflow.wire.filters import FlowRunFilter
-from trioflow.wire.requests import FindFlowRuns
+from trioflow.wire.requests import CreateFlowRun, FindFlowRuns
 
 CALLS = []
 """What was computed, in order."""
@@ -168,6 +169,51 @@ async def test_parameters_come_back_as_they_were(books):
     await rerun(remembers, before.id)
 
     assert [call for call in CALLS if call != "fragile"] == [given, given]
+
+
+@pytest.mark.behaviour("RT-08")
+@pytest.mark.parametrize(
+    ("of_the_run", "of_the_flow", "attempts"),
+    [(NO_RETRIES, 2, 3), (RetryPolicy(retries=1), 2, 2), (RetryPolicy(retries=2), 0, 3), (NO_RETRIES, 0, 1)],
+)
+async def test_a_run_is_retried_by_its_own_policy_and_without_one_by_its_flows(
+    books, client, of_the_run, of_the_flow, attempts
+):
+    @flow(name="insists", retries=of_the_flow)
+    async def insists():
+        CALLS.append("insists")
+        raise ValueError("always")
+
+    scheduled = CreateFlowRun(
+        id=clock.new_id(),
+        flow_name="insists",
+        name="by-hand",
+        state=Scheduled(clock.now()),
+        transition_id=clock.new_id(),
+        retry=of_the_run,
+    )
+    await client.call(CREATE_FLOW_RUN, scheduled)
+
+    state = await rerun(insists, scheduled.id, return_state=True)
+
+    assert (state.type, CALLS) == (StateType.FAILED, ["insists"] * attempts)
+    assert (await books.flow_run()).retry.retries == attempts - 1
+
+
+@pytest.mark.behaviour("RT-08")
+async def test_a_rerun_keeps_the_retries_that_the_run_was_made_with(books):
+    def insists(retries):
+        @flow(name="insists", retries=retries)
+        async def insists():
+            CALLS.append(retries)
+            raise ValueError("always")
+
+        return insists
+
+    await insists(1)(return_state=True)
+    await rerun(insists(5), (await books.flow_run()).id, return_state=True)
+
+    assert CALLS == [1, 1, 5, 5]
 
 
 async def test_a_run_that_is_being_executed_is_owned(books):

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from trioflow import clock, processes
 from trioflow.core.leases import Lease, lease_end
-from trioflow.core.runs import FlowRun, TaskRun
+from trioflow.core.runs import NO_RETRIES, FlowRun, TaskRun
 from trioflow.core.states import Pending, Scheduled
 from trioflow.core.verdicts import Abort, Accept
 from trioflow.errors import RunNotFound
@@ -99,6 +99,8 @@ def claim_flow_run(tx: Tx, desk: Desk, request: ClaimFlowRun) -> FlowRunAnswer:
         return FlowRunAnswer(Abort(reason, run.state), run)
     if request.rerun and run.state is not None and run.state.is_final:
         run = _schedule_again(desk, run)
+    if run.retry == NO_RETRIES:
+        run = evolve(run, retry=request.retry)
     verdict = desk.judge(run, Pending(), request.transition_id, new_owner=True)
     run = desk.flow_runs[run.id]
     if isinstance(verdict, Accept) and lease is None:

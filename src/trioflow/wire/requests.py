@@ -49,12 +49,14 @@ class ClaimFlowRun:
     """Make ``owner`` the one that runs this SCHEDULED run: PENDING, a new epoch and a lease, or a refusal.
 
     With ``rerun`` it may be over already: it is scheduled for its next attempt in the same transaction.
+    ``retry`` is the policy of its flow, for a run that has none of its own.
     """
 
     run_id: UUID
     owner: Owner
     transition_id: UUID
     rerun: bool = False
+    retry: RetryPolicy = NO_RETRIES
 
 
 @frozen(kw_only=True)
