@@ -56,7 +56,7 @@ def test_time_spent_running_adds_up_over_attempts() -> None:
     assert ask(run, Failed(), in_flow()).run.times.running == 100.0
 
 
-@pytest.mark.behaviour("RT-06")
+@pytest.mark.behaviour("RT-06", "ST-01")
 def test_a_task_that_runs_again_says_so() -> None:
     retrying = ask(task_run(AwaitingRetry(NOW), attempt=1), Running(), in_flow())
     rerunning = ask(task_run(Pending(), attempt=1), Running(), in_flow())

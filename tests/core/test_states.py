@@ -7,21 +7,58 @@ from datetime import UTC, datetime
 import pytest
 
 from trioflow.core.states import (
+    AwaitingRetry,
     Cancelled,
+    Cancelling,
     Completed,
     Crashed,
     Failed,
+    Late,
+    NotReady,
     Paused,
     Pending,
     Resuming,
     Running,
+    Scheduled,
     State,
+    StateType,
     Suspended,
+    TimedOut,
     aggregate,
     resumed,
 )
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+@pytest.mark.behaviour("ST-01")
+def test_each_type_has_a_state_that_is_called_like_it() -> None:
+    plain = [
+        Scheduled(NOW),
+        Pending(),
+        Running(),
+        Paused(),
+        Suspended(),
+        Cancelling(),
+        Completed(),
+        Failed(),
+        Crashed(),
+        Cancelled(),
+    ]
+    assert [state.type for state in plain] == list(StateType)
+    assert [state.name for state in plain] == [type_.capitalize() for type_ in StateType]
+
+
+@pytest.mark.behaviour("ST-01")
+def test_other_names_refine_a_type() -> None:
+    refined = [Late(NOW), AwaitingRetry(NOW), Resuming(NOW), NotReady("not yet"), TimedOut()]
+    assert [(state.name, state.type.value) for state in refined] == [
+        ("Late", "SCHEDULED"),
+        ("AwaitingRetry", "SCHEDULED"),
+        ("Resuming", "SCHEDULED"),
+        ("NotReady", "PENDING"),
+        ("TimedOut", "FAILED"),
+    ]
 
 
 def test_a_state_reads_as_its_name_and_message() -> None:

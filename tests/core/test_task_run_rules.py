@@ -87,7 +87,7 @@ def test_a_task_outside_of_flows_runs_once() -> None:
 # --- the cache
 
 
-@pytest.mark.behaviour("CA-02", "CA-05")
+@pytest.mark.behaviour("CA-02", "CA-05", "ST-01")
 def test_a_cached_result_is_the_answer_before_slots_and_flow_are_looked_at() -> None:
     full = TagLimit(tag="a", limit=1, holders=frozenset({TASK}))
     facts = in_flow(Cancelling(), cached=CACHED, limits=(full,))

@@ -67,6 +67,25 @@ async def test_an_interrupt_or_an_exit_crashes_the_run_and_goes_on_as_itself(boo
     assert set((await books.task_states()).values()) <= {f"Crashed({message!r})"}
 
 
+@pytest.mark.behaviour("CR-04")
+async def test_the_crash_of_the_flow_and_of_its_task_are_both_proposed(books, client, autojump_clock):
+    @task
+    async def sleeps():
+        await trio.sleep_forever()
+
+    @flow
+    async def waits():
+        await sleeps()
+
+    with trio.move_on_after(1):
+        await waits()
+
+    proposed = [name for name in client.asked if name.startswith("propose")]
+    assert proposed == ["propose_flow_run_state", "propose_task_run_state", "propose_flow_run_state"]
+    runs = [await books.flow_run(), (await books.task_runs())["sleeps-0"]]
+    assert [await books.history(each.id) for each in runs] == [["Pending", "Running", "Crashed"]] * 2
+
+
 async def test_user_groups_stay_groups_and_our_nurseries_add_none(client):
     @flow
     async def raises_two():
@@ -85,7 +104,7 @@ async def test_of_the_hooks_only_those_of_the_end_are_called_when_something_else
 ):
     hooked = []
 
-    def hook(flow, flow_run, state):
+    async def hook(flow, flow_run, state):
         hooked.append(state.name)
 
     @flow(on_completion=[hook], on_failure=[hook], on_cancellation=[hook], on_crashed=[hook])

@@ -108,6 +108,28 @@ async def test_a_final_state_absorbs_every_later_report(desk: Desk) -> None:
         assert answer.run == ended
 
 
+@pytest.mark.behaviour("CR-04")
+async def test_the_crash_of_a_flow_and_of_a_task_is_judged_like_any_other_proposal(desk: Desk) -> None:
+    run = await desk.start()
+    task = await desk.begin(run)
+    ended, ending = await desk.end(await desk.begin(run, 1), epoch=run.epoch), await desk.start()
+    await desk.propose(ending.id, Cancelling())
+
+    answers = [
+        await desk.end(ended, Crashed(), epoch=run.epoch),
+        await desk.end(task, Crashed(), epoch=run.epoch - 1),
+        await desk.end(task, Crashed(), epoch=run.epoch),
+        await desk.propose(run.id, Crashed(), epoch=run.epoch),
+        await desk.propose(run.id, Crashed(), epoch=run.epoch),
+        await desk.propose(ending.id, Crashed(), epoch=ending.epoch),
+    ]
+
+    assert [type(answer.verdict) for answer in answers] == [Abort, Abort, Accept, Accept, Abort, Reject]
+    assert [await desk.names(each) for each in (run.id, task.run.id)] == [
+        ["Pending", "Running", "Crashed"]
+    ] * 2
+
+
 async def test_a_run_that_is_owned_cannot_be_claimed(desk: Desk) -> None:
     run = await desk.start(ELSEWHERE)
     answer = await desk.claim(run.id)

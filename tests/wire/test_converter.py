@@ -106,3 +106,16 @@ def test_an_unknown_field_is_refused_by_its_name() -> None:
     with pytest.raises(BaseValidationError) as caught:
         from_json(json.dumps(spelt), replies.Done)
     assert "surprise" in repr(caught.value.exceptions)
+
+
+@pytest.mark.behaviour("ST-06")
+@pytest.mark.parametrize("request_", [requests.ProposeFlowRunState, requests.ProposeTaskRunState])
+def test_a_proposal_that_names_no_run_can_neither_be_made_nor_heard(request_: type[Any]) -> None:
+    fields = {"state": Suspended(), "transition_id": clock.new_id()}
+    with pytest.raises(TypeError, match="run_id"):
+        request_(**fields)
+    spelt = to_builtins(request_(run_id=clock.new_id(), **fields))
+    del spelt["run_id"]
+    with pytest.raises(BaseValidationError) as caught:
+        from_json(json.dumps(spelt), request_)
+    assert "run_id" in repr(caught.value.exceptions)
