@@ -10,7 +10,7 @@ import trio.testing
 from attrs import define, field
 
 import trioflow
-from trioflow import flow, task
+from trioflow import current_flow_run, flow, task
 from trioflow.core.states import Cancelling, StateType
 from trioflow.errors import CancelledRun
 
@@ -38,7 +38,7 @@ async def nothing_async():
 
 
 @pytest.mark.behaviour("QK-18", "TM-05")
-@pytest.mark.promise("P7", "P11")
+@pytest.mark.promise("P7")
 async def test_a_sync_task_that_times_out_is_over_when_its_thread_is(books, mock_clock):
     hold = Hold()
 
@@ -119,6 +119,7 @@ async def test_a_sync_flow_that_is_cancelled_ends_at_its_next_task_call(books, c
         hold.stand()
         try:
             call()
+            log.append("went on")
         finally:
             log.append("clean-up")
 
@@ -203,3 +204,26 @@ async def test_a_sync_task_that_exits_crashes_its_run(books):
     assert (
         str((await books.flow_run()).state) == "Crashed('Execution was aborted by Python system exit call.')"
     )
+
+
+async def test_a_sync_flow_is_taken_up_where_its_records_end(books):
+    called = []
+
+    @task
+    def step(name):
+        called.append(name)
+        return name
+
+    @flow
+    def day():
+        run = current_flow_run()
+        step("morning")
+        if run.attempt == 1:
+            raise ConnectionError(run.id)
+        return step("evening")
+
+    with pytest.raises(ConnectionError) as raised:
+        await trioflow.run(day)
+
+    assert await trioflow.rerun(day, raised.value.args[0]) == "evening"
+    assert called == ["morning", "evening"]
