@@ -147,9 +147,10 @@ def installed(site: str | None) -> list[Installed]:
     """Every distribution once, by name; one without a name is what pip left behind, and is passed by."""
     seen: dict[tuple[str, str, str], Installed] = {}
     for distribution in distributions(path=[site] if site else sys.path):
-        name, version = (distribution.metadata or {}).get("Name"), distribution.version
+        metadata = distribution.metadata or {}
+        name, version = metadata.get("Name"), metadata.get("Version")
         root = str(Path(str(distribution.locate_file(""))).resolve())  # lib64 may be a link to lib
-        if name and (name.lower(), version, root) not in seen:
+        if name and version and (name.lower(), version, root) not in seen:
             seen[name.lower(), version, root] = Installed(
                 name=name, version=version, root=root, fingerprint=fingerprint(distribution, Path(root))
             )
