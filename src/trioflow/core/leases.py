@@ -42,10 +42,6 @@ class Lease:
         """Whether the owner has let it lapse."""
         return now >= self.expires
 
-    def renewed(self, now: datetime) -> Lease:
-        """The same lease, good for another term from ``now``."""
-        return Lease(run_id=self.run_id, epoch=self.epoch, owner=self.owner, expires=lease_end(now))
-
 
 def lease_end(now: datetime) -> datetime:
     """When a lease granted or renewed at ``now`` ends."""

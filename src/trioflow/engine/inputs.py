@@ -51,13 +51,6 @@ class Inputs:
             upstream["wait_for"] = found
         return cls(parameters, upstream)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the parameters are what the function gets, just as they are."""
-        return not self.upstream and not any(
-            isinstance(value, Annotation) for value in self.parameters.values()
-        )
-
     async def resolved(self) -> dict[str, Any]:
         """The parameters with values in place of futures and states, once all of these have ended.
 
