@@ -78,6 +78,22 @@ class OutsideFlow(TrioflowError, RuntimeError):
     """This needs a flow run around it."""
 
 
+class DeploymentError(TrioflowError, ValueError):
+    """A flow cannot be deployed like that."""
+
+
+class DeploymentApplyError(TrioflowError):
+    """The deployment was refused."""
+
+
+class RunnerError(TrioflowError, RuntimeError):
+    """The runner cannot do that now."""
+
+
+class RunnerIsFull(RunnerError):
+    """The runner has as many runs in hand as its limit allows."""
+
+
 class EntrypointError(TrioflowError):
     """The flow cannot be found where it was said to be."""
 
@@ -138,6 +154,10 @@ class AmbiguousRun(TrioflowError, LookupError):
     def __init__(self, asked: str, matches: Sequence[str]) -> None:
         shown = ", ".join(matches[:5]) + (", …" if len(matches) > 5 else "")
         super().__init__(f"{asked!r} matches {len(matches)} runs ({shown}): give more of the id")
+
+
+class DeploymentNotFound(TrioflowError, LookupError):
+    """There is no such deployment."""
 
 
 class RunIsOwned(TrioflowError):

@@ -11,6 +11,20 @@ from trioflow.core.leases import Owner
 
 _PROC = Path("/proc")
 
+# What the environment of a run's process says; no settings, hence the two underscores.
+FLOW_RUN_ID = "TRIOFLOW__FLOW_RUN_ID"
+"""The run, as 32 hex digits."""
+EPOCH = "TRIOFLOW__EPOCH"
+"""The token that the run's proposals carry, in decimal."""
+LINK_FD = "TRIOFLOW__LINK_FD"
+"""The file descriptor of the process's end of the link, in decimal."""
+HOME = "TRIOFLOW__HOME"
+"""The home whose run it is."""
+ENTRYPOINT = "TRIOFLOW__FLOW_ENTRYPOINT"
+"""Where the flow is loaded from, where the runner says it: ``path.py:function``."""
+RUNNER = "TRIOFLOW__RUNNER"
+"""The process that started it: pid, start and host, between colons."""
+
 
 @cache
 def _host() -> str:

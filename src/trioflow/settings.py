@@ -21,6 +21,8 @@ from attrs import Attribute, field, fields, frozen
 from trioflow.errors import InvalidSetting
 
 PREFIX = "TRIOFLOW_"
+_INTERNAL = "TRIOFLOW__"
+"""What `trioflow.processes` names: said by a runner to the processes of its runs, and no setting."""
 MOST_GRACE_SECONDS = 18.0
 """What `trioflow.core.leases.check_grace` allows."""
 
@@ -122,6 +124,30 @@ class Settings:
         validator=_must(lambda seconds: 0 < seconds < math.inf),
     )
     """How long one hook may take."""
+    runner_process_limit: int = field(
+        factory=lambda: 5 * (os.cpu_count() or 1),
+        metadata=_spelt(int, "a number of 1 or more"),
+        validator=_must(lambda limit: limit >= 1),
+    )
+    """How many runs a runner has in hand at once; five for each processor unless it is set."""
+    runner_query_seconds: float = field(
+        default=10.0,
+        metadata=_spelt(float, "seconds above 0"),
+        validator=_must(lambda seconds: 0 < seconds < math.inf),
+    )
+    """How often a runner asks for work when nothing wakes it."""
+    drain_seconds: float = field(
+        default=30.0,
+        metadata=_spelt(float, "seconds of 0 or more"),
+        validator=_must(lambda seconds: 0 <= seconds < math.inf),
+    )
+    """How long a runner that was told to end lets its runs go on."""
+    start_seconds: float = field(
+        default=300.0,
+        metadata=_spelt(float, "seconds above 0"),
+        validator=_must(lambda seconds: 0 < seconds < math.inf),
+    )
+    """How long loading the file of a flow may take in a run's process."""
 
     @property
     def database_path(self) -> Path:
@@ -140,7 +166,7 @@ class Settings:
         """
         known = {variable(setting.name): setting for setting in fields(cls)}
         for name in environment:
-            if name.startswith(PREFIX) and name not in known:
+            if name.startswith(PREFIX) and not name.startswith(_INTERNAL) and name not in known:
                 warnings.warn(_unknown(name, list(known)), stacklevel=2)
         given = {
             setting.name: _read(setting, text)
@@ -148,6 +174,11 @@ class Settings:
             if (text := environment.get(name))
         }
         return cls(**given)
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables that make these settings in another process, whatever is set there."""
+        given = {variable(setting.name): getattr(self, setting.name) for setting in fields(type(self))}
+        return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def _read(setting: Attribute[Any], text: str) -> Any:

@@ -12,9 +12,10 @@ import trio
 from attrs import define, field
 
 from trioflow import clock
-from trioflow.infrastructure.environment import FLOW_RUN_ID, flow_run_environment
+from trioflow.infrastructure.environment import flow_run_environment
 from trioflow.infrastructure.infrastructure import Command, ExitReport, OutputLine, RunningProcess
 from trioflow.infrastructure.process import ProcessInfrastructure
+from trioflow.processes import FLOW_RUN_ID
 
 SECONDS = 30.0
 """Nothing here takes that long; a hang fails."""

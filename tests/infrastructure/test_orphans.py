@@ -11,9 +11,9 @@ import trio
 from attrs import evolve
 
 from tests.infrastructure.conftest import SECONDS
-from trioflow.infrastructure.environment import EPOCH, FLOW_RUN_ID, RUNNER, spell_owner
+from trioflow.infrastructure.environment import spell_owner
 from trioflow.infrastructure.orphans import sweep_orphans, sweep_run
-from trioflow.processes import this_process
+from trioflow.processes import EPOCH, FLOW_RUN_ID, RUNNER, this_process
 
 DEAD = evolve(this_process(), started=this_process().started - 1)
 """Had this process's pid before it."""

@@ -16,18 +16,10 @@ import trio
 from tests.infrastructure.conftest import SECONDS, python
 from tests.infrastructure.trees import alive
 from trioflow.errors import ProcessNotStarted, TrioflowBug
-from trioflow.infrastructure.environment import (
-    EPOCH,
-    FLOW_RUN_ID,
-    HOME,
-    LINK_FD,
-    RUNNER,
-    flow_run_environment,
-    read_owner,
-)
+from trioflow.infrastructure.environment import flow_run_environment, read_owner
 from trioflow.infrastructure.infrastructure import Command, ExitReport, explain
 from trioflow.infrastructure.process import ProcessInfrastructure
-from trioflow.processes import this_process
+from trioflow.processes import EPOCH, FLOW_RUN_ID, HOME, LINK_FD, RUNNER, this_process
 
 DEAF = "trap '' TERM; echo ready; while :; do sleep 999; done"
 HEEDFUL = "trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.01; done"

@@ -14,7 +14,7 @@ import pytest
 
 from tests.infrastructure.trees import TREES, Tether, alive
 from trioflow import clock
-from trioflow.infrastructure.environment import FLOW_RUN_ID
+from trioflow.processes import FLOW_RUN_ID
 
 RUNNER = Path(__file__).with_name("runner.py")
 GRACE = 0.2

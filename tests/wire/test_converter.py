@@ -13,14 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioflow import clock
+from trioflow.core.deployments import Deployment, DeploymentSchedule
 from trioflow.core.recorded import RecordedResult
 from trioflow.core.runs import FlowRun, RetryPolicy, RunTimes, TaskRun
+from trioflow.core.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
+from trioflow.core.schedules.window import CatchUp
 from trioflow.core.states import State, StateDetails, StateType, Suspended
 from trioflow.core.verdicts import Accept, Reject
 from trioflow.wire import endpoints, filters, replies, requests
 from trioflow.wire.converter import from_json, to_builtins, to_json
 
-OURS = (State, StateDetails, FlowRun, TaskRun, RetryPolicy, RunTimes, RecordedResult)
+OURS = (
+    *(State, StateDetails, FlowRun, TaskRun, RetryPolicy, RunTimes, RecordedResult),
+    *(Deployment, DeploymentSchedule),
+)
 for type_ in (*OURS, *vars(replies).values(), *vars(requests).values(), *vars(filters).values()):
     if isinstance(type_, type) and has(type_):
         resolve_types(type_)
@@ -52,13 +58,30 @@ st.register_type_strategy(FlowRun, built(FlowRun, state=st.none() | states, para
 st.register_type_strategy(TaskRun, built(TaskRun, state=st.none() | states, inputs=json_values))
 
 
+st.register_type_strategy(
+    Schedule,
+    st.sampled_from(
+        [
+            IntervalSchedule(0.25),
+            IntervalSchedule(86_400, datetime(2026, 3, 1, 9, 30), "Europe/London"),  # noqa: DTZ001 - read in the zone
+            CronSchedule("0 9 * * MON", "America/New_York", day_or=False),
+            RRuleSchedule("FREQ=DAILY;COUNT=3", "Asia/Beirut"),
+        ]
+    ),
+)
+st.register_type_strategy(CatchUp, st.builds(CatchUp, st.integers(0, 1000)))
+parameters = dict.fromkeys(("parameters", "parameter_schema"), json_values)
+st.register_type_strategy(
+    Deployment, built(Deployment, **parameters, triggers=st.lists(json_values, max_size=2).map(tuple))
+)
+
+
 def messages(type_: type[Any]) -> st.SearchStrategy[Any]:
-    given_as_json = {"parameters", "inputs"} & type_.__annotations__.keys()
-    return (
-        st.builds(type_, **dict.fromkeys(given_as_json, json_values))
-        if given_as_json
-        else st.from_type(type_)
-    )
+    names = {"parameters", "parameter_schema", "inputs"} & type_.__annotations__.keys()
+    fields = dict[str, st.SearchStrategy[Any]].fromkeys(names, json_values)
+    if "triggers" in type_.__annotations__:
+        fields["triggers"] = st.lists(json_values, max_size=2).map(tuple)
+    return st.builds(type_, **fields) if fields else st.from_type(type_)
 
 
 @pytest.mark.parametrize("endpoint", endpoints.ENDPOINTS, ids=lambda endpoint: endpoint.name)

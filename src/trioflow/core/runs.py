@@ -9,7 +9,7 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from trioflow.core.states import State
+from trioflow.core.states import State, StateType
 
 
 @frozen(kw_only=True)
@@ -79,6 +79,12 @@ class FlowRun:
     entrypoint: str | None = None
     """``path.py:function``, so that another process can load the flow; None when it cannot be imported."""
     flow_version: str | None = None
+    fire_key: str | None = None
+    """Which fire of which schedule it is the run of; at most one run has it. None for a run that somebody asked for."""
+    hooked: frozenset[StateType] = frozenset()
+    """The final states that its flow has hooks for: entered, somebody owes those hooks a call."""
+    timeout: float | None = None
+    """Seconds that an attempt may take. Who supervises its process ends one that does not heed it."""
     created: datetime | None = None
 
 

@@ -6,23 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 from trioflow.core.leases import Owner
-from trioflow.processes import this_process
+from trioflow.processes import EPOCH, FLOW_RUN_ID, HOME, RUNNER, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from uuid import UUID
-
-FLOW_RUN_ID = "TRIOFLOW__FLOW_RUN_ID"
-"""The run, as 32 hex digits."""
-EPOCH = "TRIOFLOW__EPOCH"
-"""The token that the run's proposals carry, in decimal."""
-LINK_FD = "TRIOFLOW__LINK_FD"
-"""The file descriptor of the process's end of the link, in decimal."""
-HOME = "TRIOFLOW__HOME"
-"""The home whose run it is."""
-RUNNER = "TRIOFLOW__RUNNER"
-"""The process that started it: pid, start and host, between colons."""
 
 
 def flow_run_environment(

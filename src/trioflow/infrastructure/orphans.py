@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from trioflow.infrastructure.environment import EPOCH, FLOW_RUN_ID, HOME, RUNNER, read_owner
-from trioflow.processes import is_gone
+from trioflow.infrastructure.environment import read_owner
+from trioflow.processes import EPOCH, FLOW_RUN_ID, HOME, RUNNER, is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

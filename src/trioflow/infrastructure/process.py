@@ -19,11 +19,11 @@ from attrs import define, field, frozen
 
 from trioflow.core.leases import GRACE_SECONDS
 from trioflow.errors import ProcessNotStarted, TrioflowBug
-from trioflow.infrastructure.environment import LINK_FD
 from trioflow.infrastructure.infrastructure import SIGTERM_AFTER, ExitReport
 from trioflow.infrastructure.orphans import sweep_run
 from trioflow.infrastructure.output import Output
 from trioflow.infrastructure.shim_control import ShimControl
+from trioflow.processes import LINK_FD
 
 if TYPE_CHECKING:
     from trioflow.infrastructure.infrastructure import Command, RunningProcess, Sink

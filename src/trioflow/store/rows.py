@@ -41,6 +41,7 @@ FLOW_RUN_COLUMNS = (
         "resuming",
     ),
     *("entrypoint", "flow_version", "created"),
+    *("fire_key", "hooked", "timeout"),
 )
 TASK_RUN_COLUMNS = (
     *(
@@ -95,6 +96,9 @@ def flow_run_row(run: FlowRun) -> Row:
         run.entrypoint,
         run.flow_version,
         instant_text(run.created),
+        run.fire_key,
+        _set_text(run.hooked),
+        run.timeout,
     )
 
 
@@ -122,6 +126,9 @@ def flow_run_from(row: Sequence[Any]) -> FlowRun:
         entrypoint=row[28],
         flow_version=row[29],
         created=_instant(row[30]),
+        fire_key=row[31],
+        hooked=frozenset(map(StateType, orjson.loads(row[32]))) if row[32] else frozenset(),
+        timeout=row[33],
     )
 
 

@@ -18,8 +18,11 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
 from trioflow.core.recorded import RecordedResult
+from trioflow.core.schedules import Schedule
+from trioflow.core.schedules.window import CatchUp
 from trioflow.core.states import State, StateType
 from trioflow.core.verdicts import Abort, Accept, Reject, Verdict, Wait
+from trioflow.wire.schedules import read_schedule, spell_schedule
 
 T = TypeVar("T")
 
@@ -50,6 +53,10 @@ def _make() -> OrjsonConverter:
     converter.register_unstructure_hook(frozenset, sorted)
     converter.register_structure_hook(UUID, lambda text, _: UUID(text))
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    converter.register_unstructure_hook(Schedule, spell_schedule)
+    converter.register_structure_hook(Schedule, read_schedule)
+    converter.register_unstructure_hook(CatchUp, str)
+    converter.register_structure_hook(CatchUp, lambda text, _: CatchUp.named(text))
     _spell_states(converter)
     _spell_verdicts(converter)
     return converter

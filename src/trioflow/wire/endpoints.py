@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
+from trioflow.core.deployments import Deployment
 from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.wire import replies, requests
 
@@ -74,6 +75,48 @@ FIND_CONCURRENCY_LIMITS = Endpoint(
     requests.FindConcurrencyLimits,
     replies.ConcurrencyLimits,
 )
+PREPARE_FLOW_RUN = Endpoint(
+    "prepare_flow_run", "PATCH", "/flow_runs/{run_id}", requests.PrepareFlowRun, FlowRun
+)
+CLOSE_FLOW_RUN = Endpoint(
+    "close_flow_run", "POST", "/flow_runs/{run_id}/close", requests.CloseFlowRun, replies.FlowRunAnswer
+)
+FIND_READY_RUNS = Endpoint(
+    "find_ready_runs",
+    "POST",
+    "/deployments/get_scheduled_flow_runs",
+    requests.FindReadyRuns,
+    replies.ReadyRuns,
+)
+TAKE_OWED_HOOKS = Endpoint(
+    "take_owed_hooks", "POST", "/hooks/take", requests.TakeOwedHooks, replies.HooksToCall
+)
+SETTLE_HOOKS = Endpoint(
+    "settle_hooks", "DELETE", "/flow_runs/{run_id}/hooks/{version}", requests.SettleHooks, replies.Done
+)
+APPLY_DEPLOYMENT = Endpoint("apply_deployment", "POST", "/deployments", requests.ApplyDeployment, Deployment)
+READ_DEPLOYMENT = Endpoint(
+    "read_deployment", "GET", "/deployments/{deployment_id}", requests.ReadDeployment, Deployment
+)
+FIND_DEPLOYMENTS = Endpoint(
+    "find_deployments", "POST", "/deployments/filter", requests.FindDeployments, replies.Deployments
+)
+DELETE_DEPLOYMENT = Endpoint(
+    "delete_deployment", "DELETE", "/deployments/{deployment_id}", requests.DeleteDeployment, replies.Done
+)
+PAUSE_SCHEDULES = Endpoint(
+    "pause_schedules", "POST", "/deployments/{deployment_id}/pause", requests.PauseSchedules, Deployment
+)
+RESUME_SCHEDULES = Endpoint(
+    "resume_schedules", "POST", "/deployments/{deployment_id}/resume", requests.ResumeSchedules, Deployment
+)
+CREATE_DEPLOYMENT_RUN = Endpoint(
+    "create_deployment_run",
+    "POST",
+    "/deployments/{deployment_id}/create_flow_run",
+    requests.CreateDeploymentRun,
+    replies.FlowRunAnswer,
+)
 
 ENDPOINTS = (
     CREATE_FLOW_RUN,
@@ -92,4 +135,16 @@ ENDPOINTS = (
     APPEND_LOGS,
     SET_CONCURRENCY_LIMIT,
     FIND_CONCURRENCY_LIMITS,
+    PREPARE_FLOW_RUN,
+    CLOSE_FLOW_RUN,
+    FIND_READY_RUNS,
+    TAKE_OWED_HOOKS,
+    SETTLE_HOOKS,
+    APPLY_DEPLOYMENT,
+    READ_DEPLOYMENT,
+    FIND_DEPLOYMENTS,
+    DELETE_DEPLOYMENT,
+    PAUSE_SCHEDULES,
+    RESUME_SCHEDULES,
+    CREATE_DEPLOYMENT_RUN,
 )

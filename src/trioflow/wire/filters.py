@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from attrs import field, frozen, validators
@@ -26,7 +27,20 @@ class FlowRunFilter:
     flow_name: str | None = None
     state_types: frozenset[StateType] = frozenset()
     parent_task_run_id: UUID | None = None
+    deployment_id: UUID | None = None
+    due_before: datetime | None = None
+    """Leaves out what is SCHEDULED for later."""
     roots_only: bool = False
+    limit: int = field(default=PAGE, validator=_page_size)
+    offset: int = field(default=0, validator=validators.ge(0))
+
+
+@frozen(kw_only=True)
+class DeploymentFilter:
+    """Which deployments. An empty filter means all of them."""
+
+    flow_name: str | None = None
+    name: str | None = None
     limit: int = field(default=PAGE, validator=_page_size)
     offset: int = field(default=0, validator=validators.ge(0))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from attrs import frozen
 
+from trioflow.core.deployments import Deployment
 from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.core.states import State, StateType
 from trioflow.core.verdicts import Verdict
@@ -39,6 +41,43 @@ class FlowRuns:
 
     runs: tuple[FlowRun, ...]
     flow_names: tuple[str, ...]
+
+
+@frozen
+class ReadyRuns:
+    """Runs that may be started, in the order in which they are due."""
+
+    runs: tuple[FlowRun, ...]
+    next_due: datetime | None
+    """When the first run that is not among them, because it is too early, is due."""
+
+
+@frozen
+class Deployments:
+    """A page of deployments."""
+
+    deployments: tuple[Deployment, ...]
+    next_due: tuple[datetime | None, ...]
+    """When the next run of each is due, in the same order."""
+
+
+@frozen(kw_only=True)
+class OwedHooks:
+    """The hooks that are owed for one final state of a flow run."""
+
+    run: FlowRun
+    state: State
+    """The final state; its run may have been rerun since."""
+    version: int
+    tries: int
+    """How often somebody has set out to call them, this time included."""
+
+
+@frozen
+class HooksToCall:
+    """What a runner is to call, the oldest first."""
+
+    items: tuple[OwedHooks, ...]
 
 
 @frozen

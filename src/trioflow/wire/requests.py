@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
+from trioflow.core.deployments import DeploymentSchedule, OnShutdown, PausedBy
 from trioflow.core.leases import Owner
 from trioflow.core.runs import NO_RETRIES, RetryPolicy
-from trioflow.core.states import State
-from trioflow.wire.filters import FlowRunFilter, LogFilter, TaskRunFilter
+from trioflow.core.states import State, StateType
+from trioflow.wire.filters import PAGE, DeploymentFilter, FlowRunFilter, LogFilter, TaskRunFilter
 
 
 @frozen(kw_only=True)
@@ -42,6 +43,8 @@ class CreateFlowRun:
     deployment_id: UUID | None = None
     epoch: int | None = None
     """A subflow's: the root run's."""
+    hooked: frozenset[StateType] = frozenset()
+    timeout: float | None = None
 
 
 @frozen(kw_only=True)
@@ -118,11 +121,151 @@ class RenameRun:
 
 
 @frozen(kw_only=True)
+class PrepareFlowRun:
+    """What the flow that was loaded for a run says of it, written to the run before its function is called."""
+
+    run_id: UUID
+    epoch: int
+    retry: RetryPolicy
+    flow_version: str | None
+    hooked: frozenset[StateType]
+    timeout: float | None
+
+
+@frozen(kw_only=True)
+class CloseFlowRun:
+    """The process of this run is gone: what is unfinished under it ends, then it is in ``state``, and its lease ends.
+
+    A run that is over already stays as it is. Its policy may have it tried again: then it is SCHEDULED, and claimable.
+    """
+
+    run_id: UUID
+    epoch: int
+    state: State
+    transition_id: UUID
+    draw: float = 0.5
+
+
+@frozen(kw_only=True)
 class EndLease:
     """The owner will not run this run's code any more (it was suspended, or never started)."""
 
     run_id: UUID
     epoch: int
+
+
+@frozen(kw_only=True)
+class ApplyDeployment:
+    """Make this the deployment of that name of that flow; one that is there keeps its id.
+
+    Schedules that stay keep how they stand (paused, and by whom; settled up to when); a new one begins as it is given.
+    Planned runs of schedules that go, go with them.
+    """
+
+    id: UUID
+    """For a new one."""
+    flow_name: str
+    name: str
+    entrypoint: str
+    parameters: Mapping[str, Any] = field(factory=dict[str, Any])
+    parameter_schema: Mapping[str, Any] = field(factory=dict[str, Any])
+    enforce_parameter_schema: bool = True
+    tags: frozenset[str] = frozenset()
+    description: str | None = None
+    version: str | None = None
+    schedules: tuple[DeploymentSchedule, ...] = ()
+    triggers: tuple[Mapping[str, Any], ...] = ()
+    retry: RetryPolicy = NO_RETRIES
+    hooked: frozenset[StateType] = frozenset()
+    on_shutdown: OnShutdown = OnShutdown.CANCEL
+
+
+@frozen(kw_only=True)
+class DeleteDeployment:
+    """Forget a deployment, its schedules and the runs that they had planned; runs that have begun stay."""
+
+    deployment_id: UUID
+
+
+@frozen(kw_only=True)
+class PauseSchedules:
+    """Pause all schedules of a deployment that are not; their planned runs go.
+
+    The operator's word weighs more: it also holds for schedules that the runner has paused.
+    """
+
+    deployment_id: UUID
+    by: PausedBy = PausedBy.OPERATOR
+
+
+@frozen(kw_only=True)
+class ResumeSchedules:
+    """Resume the schedules of a deployment: all of them for the operator, for the runner those that it has paused.
+
+    Nothing is made up for that a pause left out.
+    """
+
+    deployment_id: UUID
+    by: PausedBy = PausedBy.OPERATOR
+
+
+@frozen(kw_only=True)
+class CreateDeploymentRun:
+    """A new run of a deployment, with its parameters under the given ones; due now, or at ``scheduled_time``."""
+
+    id: UUID
+    deployment_id: UUID
+    transition_id: UUID
+    name: str
+    parameters: Mapping[str, Any] = field(factory=dict[str, Any])
+    tags: frozenset[str] = frozenset()
+    scheduled_time: datetime | None = None
+
+
+@frozen(kw_only=True)
+class FindReadyRuns:
+    """The runs of these deployments that may be started, if they are due before an instant; the first ones first.
+
+    Runs that their schedule's overlap policy drops are dropped, and those that it cancels asked to end.
+    """
+
+    deployment_ids: frozenset[UUID]
+    before: datetime
+    limit: int = field(default=PAGE, validator=validators.and_(validators.ge(1), validators.le(PAGE)))
+
+
+@frozen(kw_only=True)
+class TakeOwedHooks:
+    """The hooks that ``owner`` is to call: those that it holds already, and those whose holder is gone.
+
+    Of runs of these deployments, and of runs that these entry points load.
+    """
+
+    owner: Owner
+    deployment_ids: frozenset[UUID] = frozenset()
+    entrypoints: frozenset[str] = frozenset()
+
+
+@frozen(kw_only=True)
+class SettleHooks:
+    """The hooks of the final state that is the run's ``version``-th have been called."""
+
+    run_id: UUID
+    version: int
+
+
+@frozen(kw_only=True)
+class ReadDeployment:
+    """One deployment by its id."""
+
+    deployment_id: UUID
+
+
+@frozen(kw_only=True)
+class FindDeployments:
+    """Deployments that fit the filter, by flow and name."""
+
+    filter: DeploymentFilter
 
 
 @frozen(kw_only=True)
