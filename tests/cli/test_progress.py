@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from trioflow.cli.progress import Progress
-from trioflow.cli.screens import PlainScreen, View, drawn, spoken_seconds
+from trioflow.cli.screens import PlainScreen, View, drawn
 from trioflow.core.states import StateType
+from trioflow.spoken import spoken_seconds
 from trioflow.wire.replies import Change
 
 ROOT = UUID(int=0x3F9A01BC)

@@ -7,15 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from trioflow.cli.render import (
-    print_table,
-    result_text,
-    short_id,
-    spoken_age,
-    spoken_duration,
-    spoken_times,
-)
+from trioflow.cli.render import print_table, result_text, spoken_times
 from trioflow.core.runs import RunTimes
+from trioflow.spoken import short_id, spoken_age, spoken_duration
 
 
 def test_the_short_id_is_the_end_that_chance_has_drawn():

@@ -9,10 +9,11 @@ import sys
 from rich.text import Text
 
 from trioflow.cli.following import Outcome
-from trioflow.cli.render import console, put, result_text, short_id, spoken_duration, state_style, tell
+from trioflow.cli.render import console, put, result_text, tell
 from trioflow.engine.results import Raised, Returned
 from trioflow.errors import NotSerializable
 from trioflow.settings import Settings, current_settings
+from trioflow.spoken import short_id, spoken_duration, state_style
 
 
 def conclude(outcome: Outcome, *, quiet: bool) -> int:

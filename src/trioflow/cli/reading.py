@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import evolve, frozen
 
-from trioflow.cli.render import short_id
 from trioflow.client.connect import current_client
 from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.errors import AmbiguousRun, RunNotFound
 from trioflow.settings import current_settings
+from trioflow.spoken import short_id
 from trioflow.wire.converter import to_builtins
 from trioflow.wire.endpoints import FIND_FLOW_RUNS, FIND_LOGS, FIND_TASK_RUNS
 from trioflow.wire.filters import PAGE, FlowRunFilter, LogFilter, TaskRunFilter

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 from uuid import UUID
 
 import orjson
 
 from trioflow.core.runs import RunTimes
-from trioflow.core.states import State, StateType
+from trioflow.core.states import State
+from trioflow.spoken import short_id, spoken_age, spoken_duration, state_style
 from trioflow.wire.requests import LogRecord
 
 if TYPE_CHECKING:
@@ -22,58 +23,9 @@ if TYPE_CHECKING:
 Cell: TypeAlias = "str | Text"
 """What stands in a table."""
 
-_SHORT = 8
 _NO_LIMIT = 10_000
 
-_STYLES = {
-    StateType.SCHEDULED: "yellow",
-    StateType.PENDING: "bright_black",
-    StateType.RUNNING: "blue",
-    StateType.PAUSED: "yellow",
-    StateType.SUSPENDED: "yellow",
-    StateType.CANCELLING: "magenta",
-    StateType.COMPLETED: "green",
-    StateType.FAILED: "red",
-    StateType.CRASHED: "red",
-    StateType.CANCELLED: "magenta",
-}
-
-
 # --- values
-
-
-def short_id(id: UUID) -> str:
-    """The last eight digits: they are drawn by chance, while runs of one minute share the first ones."""
-    return id.hex[-_SHORT:]
-
-
-def spoken_duration(seconds: float) -> str:
-    """``0.34 s``, ``12.3 s``, ``3 min 05 s``, ``2 h 04 min``: what a person wants to know of it."""
-    if seconds < 9.995:
-        return f"{seconds:.2f} s"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def spoken_age(age: timedelta) -> str:
-    """``now``, ``12 s ago``, ``5 min ago``, ``3 h ago``, ``2 days ago``; or ``in 5 min``."""
-    seconds = round(age.total_seconds())
-    size = abs(seconds)
-    if size < 2:
-        return "now"
-    if size < 60:
-        spoken = f"{size} s"
-    elif size < 60 * 60:
-        spoken = f"{size // 60} min"
-    elif size < 48 * 60 * 60:
-        spoken = f"{size // 3600} h"
-    else:
-        spoken = f"{size // 86400} days"
-    return f"in {spoken}" if seconds < 0 else f"{spoken} ago"
 
 
 def spoken_times(times: RunTimes, now: datetime) -> tuple[str, str]:
@@ -88,11 +40,6 @@ def spoken_times(times: RunTimes, now: datetime) -> tuple[str, str]:
 def wall_time(at: datetime | None) -> str:
     """``14:03:21.123``, where the reader is."""
     return at.astimezone().strftime("%H:%M:%S.%f")[:-3] if at else ""
-
-
-def state_style(type_: StateType | None) -> str:
-    """The colour of a state."""
-    return _STYLES[type_] if type_ else ""
 
 
 def state_name(state: State | None) -> str:

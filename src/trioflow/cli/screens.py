@@ -19,9 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from trioflow.cli.progress import Progress
-from trioflow.cli.render import console, short_id, spoken_duration, state_style, tell
+from trioflow.cli.render import console, tell
 from trioflow.engine.console import TOP, LineFormatter
 from trioflow.engine.logs import TASK_RUNS
+from trioflow.spoken import short_id, spoken_duration, spoken_seconds, state_style
 
 _PLAIN_SECONDS = 5.0
 _BAR_WIDTH = 40
@@ -182,13 +183,6 @@ def drawn(view: View) -> Group:
     if view.running:
         lines.append(Text(_named(view), style="dim", no_wrap=True, overflow="ellipsis"))
     return Group(*lines)
-
-
-def spoken_seconds(seconds: float) -> str:
-    """``0:07``, ``12:34``, ``1:02:03``: a clock that does not jump about."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _named(view: View) -> str:

@@ -16,7 +16,6 @@ from trioflow.cli.render import (
     log_line,
     print_table,
     put,
-    short_id,
     spoken_times,
     state_name,
     wall_time,
@@ -25,6 +24,7 @@ from trioflow.client.connect import current_client
 from trioflow.clock import now
 from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.core.states import State
+from trioflow.spoken import short_id
 from trioflow.wire.converter import to_builtins
 from trioflow.wire.endpoints import READ_HISTORY
 from trioflow.wire.filters import LogFilter, TaskRunFilter

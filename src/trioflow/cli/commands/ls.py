@@ -9,11 +9,12 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from trioflow.cli.reading import Found, flow_runs, home_exists
-from trioflow.cli.render import Cell, as_json, coloured, print_table, put, short_id, spoken_times, tell
+from trioflow.cli.render import Cell, as_json, coloured, print_table, put, spoken_times, tell
 from trioflow.client.connect import current_client
 from trioflow.clock import now
 from trioflow.core.states import StateType
 from trioflow.settings import current_settings
+from trioflow.spoken import short_id
 from trioflow.wire.filters import FlowRunFilter
 
 
