@@ -20,9 +20,14 @@ def block_code_execution() -> Generator[None]:
         _is_loading.reset(before)
 
 
+def is_loading() -> bool:
+    """Whether a script is being loaded here for the flows in it."""
+    return _is_loading.get()
+
+
 def is_blocked(flow_name: str) -> bool:
     """Whether a flow that is being called is not to run; warns, if so."""
-    if not _is_loading.get():
+    if not is_loading():
         return False
     told = (
         f"Script loading is in progress, flow {flow_name!r} will not be executed. "
