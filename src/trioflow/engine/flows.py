@@ -8,7 +8,19 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, final, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Unpack,
+    cast,
+    final,
+    overload,
+)
 
 from trioflow.core.keys import task_key
 from trioflow.core.states import State
@@ -27,6 +39,10 @@ from trioflow.engine.options import FlowKeywords, FlowOptions, flow_options
 from trioflow.engine.parameters import Parameters
 from trioflow.engine.scripts import at_loop, waited
 from trioflow.engine.submit import WaitFor, call_flow, submit_flow
+
+if TYPE_CHECKING:
+    from trioflow.deployments.deployment import FlowDeployment
+    from trioflow.deployments.options import DeploymentKeywords
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,6 +97,19 @@ class Flow(Generic[P, R]):
             ParameterError: the function cannot be called so.
         """
         return at_loop(partial(submit_flow, self, self.binding.parameters(args, kwargs), wait_for))
+
+    def to_deployment(
+        self, name: str | None = None, **keywords: Unpack[DeploymentKeywords]
+    ) -> FlowDeployment:
+        """Describe it so that someone else can run it, under a name: the flow's, unless given.
+
+        Raises:
+            DeploymentError: it cannot be deployed like that.
+            InvalidSchedule: it cannot be scheduled like that.
+        """
+        from trioflow.deployments.deployment import FlowDeployment  # Runs of it need nothing of that.
+
+        return FlowDeployment.of(self, name, keywords)
 
     def prepared(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
