@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from trioflow.core.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
 from trioflow.core.states import StateType
 
 _SHORT = 8
@@ -67,3 +68,25 @@ def spoken_seconds(seconds: float) -> str:
 def state_style(type_: StateType | None) -> str:
     """The colour of a state."""
     return _STYLES[type_] if type_ else ""
+
+
+def spoken_schedule(schedule: Schedule) -> str:
+    """``every 30 s``, ``cron 0 9 * * MON-FRI (Europe/Berlin)``, ``rrule FREQ=DAILY``: as it was asked for."""
+    match schedule:
+        case IntervalSchedule(every=every):
+            told = f"every {_spoken_interval(every)}"
+        case CronSchedule(cron=cron):
+            told = f"cron {cron}"
+        case RRuleSchedule(rrule=rrule):
+            told = f"rrule {rrule}"
+        case _:
+            told = schedule.canonical
+    return told if schedule.zone == "UTC" else f"{told} ({schedule.zone})"
+
+
+def _spoken_interval(every: timedelta) -> str:
+    for seconds, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        count, rest = divmod(every, timedelta(seconds=seconds))
+        if not rest and count:
+            return "day" if (count, name) == (1, "days") else f"{count} {name}"
+    return f"{every.total_seconds():g} s"
