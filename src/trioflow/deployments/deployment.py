@@ -10,7 +10,7 @@ from attrs import asdict, evolve, field, frozen
 
 from trioflow.core.deployments import DeploymentSchedule, OnShutdown
 from trioflow.core.runs import NO_RETRIES, RetryPolicy
-from trioflow.core.states import FINAL_TYPES, State, StateType
+from trioflow.core.states import StateType
 from trioflow.deployments.locating import entrypoint_of
 from trioflow.deployments.options import (
     DeploymentKeywords,
@@ -80,9 +80,7 @@ class FlowDeployment:
             schedules=schedules_of(given),
             triggers=triggers_of(given),
             retry=options.retry,
-            hooked=frozenset(
-                type_ for type_ in FINAL_TYPES if options.hooks.owed(State(type=type_, name=""))
-            ),
+            hooked=options.hooks.hooked,
             on_shutdown=on_shutdown_of(given),
         )
 

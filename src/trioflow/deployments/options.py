@@ -7,12 +7,11 @@ None means the default.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypedDict, TypeVar, cast
-
-import orjson
 
 from trioflow.core.deployments import DeploymentSchedule, OnShutdown, PausedBy
 from trioflow.core.schedules.options import ScheduleOptions
@@ -73,7 +72,7 @@ class DeploymentKeywords(ScheduleKeywords, total=False):
     triggers: Iterable[Mapping[str, Any]] | None
     """Kept with the deployment as they are given; JSON."""
     on_shutdown: OnShutdown | str | None
-    """What becomes of a run that goes on when its runner ends: ``cancel`` (the default), ``crash`` or ``reschedule``."""
+    """What becomes of a run that goes on when its runner ends: ``cancel`` (the default), ``crash``, ``reschedule``."""
 
 
 # --- as they are meant
@@ -176,15 +175,15 @@ def triggers_of(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     Raises:
         DeploymentError: one of them is no mapping, or holds what JSON has no word for.
     """
-    triggers = tuple(cast("Iterable[Any]", given.get("triggers", ())))
-    for trigger in triggers:
-        if not isinstance(trigger, Mapping):
-            raise DeploymentError(f"a trigger is a mapping, such as {{'expect': [...]}}, not {trigger!r}")
-    try:
-        told: list[dict[str, Any]] = orjson.loads(orjson.dumps([dict(trigger) for trigger in triggers]))
-    except TypeError as error:
-        raise DeploymentError(f"triggers are kept as JSON: {error}") from None
-    return tuple(told)
+    triggers = cast("Iterable[Any]", given.get("triggers", ()))
+    return tuple(_told_trigger(trigger) for trigger in triggers)
+
+
+def _told_trigger(trigger: Any) -> dict[str, Any]:
+    if not isinstance(trigger, Mapping):
+        raise DeploymentError(f"a trigger is a mapping, such as {{'expect': [...]}}, not {trigger!r}")
+    told: dict[str, Any] = _told("a trigger", dict(cast("Mapping[str, Any]", trigger)))
+    return told
 
 
 def told_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,14 +194,13 @@ def told_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - of user code
         raise DeploymentError(f"parameters are a mapping, such as {{'n': 1}}, not {parameters!r}")
-    return {name: _told(name, value) for name, value in parameters.items()}
+    return {name: _told(f"the parameter {name}", value) for name, value in parameters.items()}
 
 
-def _told(name: str, value: Any) -> Any:
+def _told(what: str, value: Any) -> Any:
     try:
-        return orjson.loads(_JSON.write(value))
+        return json.loads(_JSON.write(value))
     except NotSerializable:
         raise DeploymentError(
-            f"the parameter {name} is a {type(value).__name__}, which cannot be kept as JSON: give numbers, "
-            "texts, dates, lists or mappings"
+            f"{what} is {value!r:.80}, which cannot be kept as JSON: give numbers, texts, dates, lists or mappings"
         ) from None

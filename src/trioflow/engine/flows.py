@@ -22,6 +22,8 @@ from typing import (
     overload,
 )
 
+from trio import TASK_STATUS_IGNORED, TaskStatus
+
 from trioflow.core.keys import task_key
 from trioflow.core.states import State
 from trioflow.engine.binding import Binding
@@ -43,6 +45,7 @@ from trioflow.engine.submit import WaitFor, call_flow, submit_flow
 if TYPE_CHECKING:
     from trioflow.deployments.deployment import FlowDeployment
     from trioflow.deployments.options import DeploymentKeywords
+    from trioflow.serving import Serving
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,9 +110,68 @@ class Flow(Generic[P, R]):
             DeploymentError: it cannot be deployed like that.
             InvalidSchedule: it cannot be scheduled like that.
         """
-        from trioflow.deployments.deployment import FlowDeployment  # Runs of it need nothing of that.
+        from trioflow.deployments.deployment import FlowDeployment  # A run needs nothing of deployments.
 
         return FlowDeployment.of(self, name, keywords)
+
+    def serve(
+        self,
+        name: str | None = None,
+        *,
+        limit: int | None = None,
+        pause_on_shutdown: bool = True,
+        print_starting_message: bool = True,
+        **keywords: Unpack[DeploymentKeywords],
+    ) -> None:
+        """Deploy it, and run what is due in processes of their own, until Ctrl-C or SIGTERM; for scripts.
+
+        While a file is loaded for its flows, this does nothing but warn.
+
+        Args:
+            name: the deployment's: the flow's, unless given; of ``__file__`` the stem.
+            limit: how many runs may go on at once; ``TRIOFLOW_RUNNER_PROCESS_LIMIT``, unless given.
+            pause_on_shutdown: whether schedules are paused while nobody serves them.
+            print_starting_message: whether to say what is served, and how to start a run.
+            keywords: those of ``to_deployment``.
+
+        Raises:
+            DeploymentError: it cannot be deployed like that.
+            InvalidSchedule: it cannot be scheduled like that.
+            WrongColour: a Trio program runs in this thread: see ``aserve``.
+        """
+        if is_blocked(self.name):
+            return
+        from trioflow.serving import serve
+
+        serve(
+            self.to_deployment(_stem_of(name), **keywords),
+            limit=limit,
+            pause_on_shutdown=pause_on_shutdown,
+            print_starting_message=print_starting_message,
+        )
+
+    async def aserve(
+        self,
+        name: str | None = None,
+        *,
+        limit: int | None = None,
+        pause_on_shutdown: bool = True,
+        task_status: TaskStatus[Serving] = TASK_STATUS_IGNORED,
+        **keywords: Unpack[DeploymentKeywords],
+    ) -> None:
+        """Deploy it, and run what is due in processes of their own, until cancelled; for a nursery.
+
+        ``await nursery.start(partial(my_flow.aserve, "nightly", cron="0 3 * * *"))`` gives what is served, once it is.
+        The arguments are those of ``serve``.
+
+        Raises:
+            DeploymentError: it cannot be deployed like that.
+            InvalidSchedule: it cannot be scheduled like that.
+        """
+        from trioflow.serving import aserve
+
+        deployment = self.to_deployment(_stem_of(name), **keywords)
+        await aserve(deployment, limit=limit, pause_on_shutdown=pause_on_shutdown, task_status=task_status)
 
     def prepared(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -227,6 +289,11 @@ class FlowMaker(Protocol):
 
     @overload
     def __call__(self, fn: Callable[P, R], /) -> SyncFlow[P, R]: ...
+
+
+def _stem_of(name: str | None) -> str | None:
+    """The name, or the stem of the path of a Python file."""
+    return Path(name).stem if name and name.endswith(".py") else name
 
 
 async def _nothing() -> None:
