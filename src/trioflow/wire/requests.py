@@ -244,6 +244,8 @@ class TakeOwedHooks:
     owner: Owner
     deployment_ids: frozenset[UUID] = frozenset()
     entrypoints: frozenset[str] = frozenset()
+    busy: frozenset[UUID] = frozenset()
+    """Runs that are left alone: their own process still lives and calls their hooks, or ``owner`` is about it."""
 
 
 @frozen(kw_only=True)
