@@ -99,7 +99,7 @@ class Binding:
         return fitting
 
     def _fitting(self, name: str, value: Any) -> Any:
-        annotation = self._annotations.get(name, Any)
+        annotation = self.annotations.get(name, Any)
         match self.signature.parameters[name].kind:
             case inspect.Parameter.VAR_POSITIONAL:
                 return tuple(coerced(part, annotation) for part in value)
@@ -109,7 +109,8 @@ class Binding:
                 return coerced(value, annotation)
 
     @cached_property
-    def _annotations(self) -> dict[str, Any]:
+    def annotations(self) -> dict[str, Any]:
+        """What the parameters are annotated with, evaluated; nothing where that raises."""
         try:
             return typing.get_type_hints(self.fn, include_extras=True)
         except Exception:  # noqa: BLE001 - evaluating annotations is running user code; unjudged is as written

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from trioflow.engine.loading import block_code_execution
+from trioflow.engine.loading import TookTooLong, block_code_execution
 from trioflow.engine.results import message_of
 from trioflow.errors import EntrypointError
 
@@ -43,15 +43,20 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
     Raises:
         EntrypointError: there is no such file, it cannot be imported, or the flow in it cannot be told.
     """
-    path, name = _parts(entrypoint)
-    module = _module(path)
-    flows = _flows(module)
+    path, name = parts_of(entrypoint)
+    module = load_file(path)
+    flows = flows_of(module)
     if name is None:
         return _only(flows, module, path)
     return flows.get(name) or _made_of(flows, module, path, name)
 
 
-def _parts(entrypoint: str) -> tuple[Path, str | None]:
+def parts_of(entrypoint: str) -> tuple[Path, str | None]:
+    """The file, which is there, and the name in it, if one is said.
+
+    Raises:
+        EntrypointError: there is no such Python file.
+    """
     head, colon, tail = entrypoint.rpartition(":")
     has_name = bool(head and colon) and not {"/", "\\"} & set(tail)
     path = Path(head if has_name else entrypoint).expanduser().absolute()
@@ -65,7 +70,12 @@ def _parts(entrypoint: str) -> tuple[Path, str | None]:
 # --- files
 
 
-def _module(path: Path) -> ModuleType:
+def load_file(path: Path) -> ModuleType:
+    """The module of a Python file; one that is imported already is not run again.
+
+    Raises:
+        EntrypointError: it cannot be imported.
+    """
     name = path.stem
     known = sys.modules.get(name)
     if known is not None and _is_of(known, path):
@@ -81,7 +91,7 @@ def _module(path: Path) -> ModuleType:
     try:
         with block_code_execution():
             spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, TookTooLong) as error:
         if _loaded.get(name) is module:
             del sys.modules[name], _loaded[name]
         raise EntrypointError(_told(error, path)) from error
@@ -102,28 +112,38 @@ def _told(error: BaseException, path: Path) -> str:
                 f"importing {path} called sys.exit({code!r}): "
                 'put what the script does under `if __name__ == "__main__":`'
             )
+        case TookTooLong(seconds=seconds):
+            return f"{_where(error, path)}: importing it took longer than {seconds:g} seconds"
         case _:
-            lines = [
-                frame.lineno
-                for frame in traceback.extract_tb(error.__traceback__)
-                if frame.filename == str(path)
-            ]
-            where = f"{path}, line {lines[-1]}" if lines else f"{path}"
-            return f"{where}: importing it raised {type(error).__name__}: {message_of(error)}"
+            what = f"{type(error).__name__}: {message_of(error)}"
+            return f"{_where(error, path)}: importing it raised {what}"
+
+
+def _where(error: BaseException, path: Path) -> str:
+    """The line of the file that it had come to."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f"{path}, line {lines[-1]}" if lines else f"{path}"
 
 
 # --- flows in them
 
 
-def _flows(module: ModuleType) -> dict[str, Flow[..., Any]]:
+def flows_of(module: ModuleType) -> dict[str, Flow[..., Any]]:
+    """The flows that a module names, imported ones too."""
     from trioflow.engine.flows import Flow
 
     return {name: value for name, value in vars(module).items() if isinstance(value, Flow)}
 
 
+def defined_flows(flows: dict[str, Flow[..., Any]], module: ModuleType) -> dict[str, Flow[..., Any]]:
+    """Of a module's flows those that it does not import from elsewhere; if it has no other, all."""
+    return {name: flow for name, flow in flows.items() if flow.fn.__module__ == module.__name__} or flows
+
+
 def _only(flows: dict[str, Flow[..., Any]], module: ModuleType, path: Path) -> Flow[..., Any]:
     """The only flow; of several, the only one that is not imported from elsewhere."""
-    defined = {name: flow for name, flow in flows.items() if flow.fn.__module__ == module.__name__} or flows
+    defined = defined_flows(flows, module)
     match list({id(flow): flow for flow in defined.values()}.values()):
         case []:
             raise EntrypointError(f"there is no flow in {path}: decorate a function with @flow")
