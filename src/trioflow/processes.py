@@ -22,6 +22,8 @@ HOME = "TRIOFLOW__HOME"
 """The home whose run it is."""
 ENTRYPOINT = "TRIOFLOW__FLOW_ENTRYPOINT"
 """Where the flow is loaded from, where the runner says it: ``path.py:function``."""
+HOOKS = "TRIOFLOW__HOOKS"
+"""Which of the run's states, counted from 1, its hooks are to be called for; without it, the run is to be run."""
 RUNNER = "TRIOFLOW__RUNNER"
 """The process that started it: pid, start and host, between colons."""
 

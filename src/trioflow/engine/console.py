@@ -72,3 +72,12 @@ def show_on_console(level: int) -> None:
         TOP.setLevel(level)
         _console.setLevel(level)
     TOP.addHandler(_console)
+
+
+def keep_runs_off_console() -> None:
+    """From now on runs are not heard here: somebody else shows what they say."""
+    _console.addFilter(_is_of_no_run)
+
+
+def _is_of_no_run(record: logging.LogRecord) -> bool:
+    return not hasattr(record, "root_id")

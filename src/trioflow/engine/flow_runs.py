@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
@@ -31,20 +32,14 @@ if TYPE_CHECKING:
 _GOES_ON_LATER = frozenset({StateType.PAUSED, StateType.SUSPENDED})
 
 
-@final
 @define(eq=False, kw_only=True)
-class FlowRunDrive:
-    """A flow run that this process owns."""
+class OwnedFlowRun(ABC):
+    """A flow run that this process owns, and takes to where nothing more is to be done here."""
 
-    flow: Flow[..., Any]
     run: FlowRun
-    parameters: Mapping[str, Any]
-    """What the function is called with, by name."""
     session: Session
     recorder: Recorder
     logger: RunLogger
-    _calls: int = 0
-    """How often the function was called here: once, and once for each retry."""
     _taken_down: Stop = field(default=Stop(None), init=False)
     """What became of it when something else than its own code ended it."""
 
@@ -76,17 +71,9 @@ class FlowRunDrive:
             log_end(self, state)
         return state
 
-    async def refused(self, state: State) -> State:
-        """The end of a run that was created FAILED, because its parameters do not fit."""
-        self.logger.error("%s", state.message)
-        self.logger.error("Flow run %r received invalid parameters and is marked as failed.", self.run.name)
-        await self.entered(state)
-        log_end(self, state)
-        return state
-
     # --- Driven
 
-    @property
+    @property  # noqa: B027 - its answer is None
     def line(self) -> None:
         """Flow runs wait for no slots."""
 
@@ -102,6 +89,36 @@ class FlowRunDrive:
         answer = await self.session.client.call(PROPOSE_FLOW_RUN_STATE, request)
         self.run = answer.run
         return await live(answer.verdict, state, self.recorder, f"flow run {self.run.name!r}")
+
+    @abstractmethod
+    async def entered(self, state: State) -> None:
+        """It has come into this state by what was proposed here."""
+
+    @abstractmethod
+    async def call(self, state: State) -> State:
+        """Call the flow's function: the state to propose next."""
+
+
+@final
+@define(eq=False, kw_only=True)
+class FlowRunDrive(OwnedFlowRun):
+    """A flow run, with the flow that it is a run of."""
+
+    flow: Flow[..., Any]
+    parameters: Mapping[str, Any]
+    """What the function is called with, by name."""
+    _calls: int = 0
+    """How often the function was called here: once, and once for each retry."""
+
+    async def refused(self, state: State) -> State:
+        """The end of a run that was created FAILED, because its parameters do not fit."""
+        self.logger.error("%s", state.message)
+        self.logger.error("Flow run %r received invalid parameters and is marked as failed.", self.run.name)
+        await self.entered(state)
+        log_end(self, state)
+        return state
+
+    # --- Driven
 
     async def entered(self, state: State) -> None:
         """Call the flow's hooks for this state; those for RUNNING at the first time only."""

@@ -43,6 +43,17 @@ class Hooks:
             case _:
                 return ()
 
+    @property
+    def hooked(self) -> frozenset[StateType]:
+        """The final states that somebody is to be told of: the store keeps in mind that it was not done yet."""
+        told = {
+            StateType.COMPLETED: self.on_completion,
+            StateType.FAILED: self.on_failure,
+            StateType.CANCELLED: self.on_cancellation,
+            StateType.CRASHED: self.on_crashed,
+        }
+        return frozenset(type_ for type_, hooks in told.items() if hooks)
+
 
 NO_HOOKS = Hooks()
 

@@ -10,6 +10,14 @@ from contextvars import ContextVar
 _is_loading: ContextVar[bool] = ContextVar("trioflow script loading", default=False)
 
 
+class TookTooLong(BaseException):
+    """Loading took longer than so many seconds. Raised into the file's own code, whose errors are `Exception`s."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 @contextmanager
 def block_code_execution() -> Generator[None]:
     """Within the block, no flow that is called is run."""

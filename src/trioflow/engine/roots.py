@@ -9,7 +9,7 @@ from uuid import UUID
 from trioflow import clock
 from trioflow.client.client import Client
 from trioflow.client.connect import current_client
-from trioflow.core.lifecycle import Propose, start
+from trioflow.core.lifecycle import Propose, Step, start
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import State
 from trioflow.core.verdicts import Accept
@@ -56,7 +56,7 @@ async def run_flow(flow: Flow[..., Any], parameters: Parameters, run_id: UUID | 
         owner=this_process(),
     )
     answer = await client.call(CREATE_FLOW_RUN, request)
-    drive = _drive(client, flow, answer.run, found)
+    drive = drive_of(Session.under(client, answer.run.id, answer.run.epoch), flow, answer.run, found)
     drive.logger.info("Created flow run %r for flow %r", answer.run.name, flow.name)
     if ui := drive.session.settings.ui_url:
         drive.logger.info("View at %s/flow-runs/flow-run/%s", ui, answer.run.id, extra={"send_to_api": False})
@@ -92,14 +92,18 @@ async def rerun_flow(flow: Flow[..., Any], run_id: UUID) -> State:
             f"flow run {answer.run.name!r}: {answer.verdict.reason}"
         )
     found = restored(flow, answer.run.parameters)
-    drive = _drive(client, flow, answer.run, found)
+    drive = drive_of(Session.under(client, answer.run.id, answer.run.epoch), flow, answer.run, found)
     drive.logger.info("Taken up flow run %r of flow %r", answer.run.name, flow.name)
-    first = start() if found.refusal is None else Propose(found.first_state())
-    return await drive.session.run(heard_until, partial(drive.to_its_end, first))
+    return await drive.session.run(heard_until, partial(drive.to_its_end, first_step(found)))
 
 
-def _drive(client: Client, flow: Flow[..., Any], run: FlowRun, found: Checked) -> FlowRunDrive:
-    session = Session.under(client, run.id, run.epoch)
+def first_step(found: Checked) -> Step:
+    """How a run that there is already begins, with these parameters."""
+    return start() if found.refusal is None else Propose(found.first_state())
+
+
+def drive_of(session: Session, flow: Flow[..., Any], run: FlowRun, found: Checked) -> FlowRunDrive:
+    """What drives this root run of the flow."""
     return FlowRunDrive(
         flow=flow,
         run=run,

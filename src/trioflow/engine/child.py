@@ -1,0 +1,127 @@
+"""The process of a flow run: what its environment says, whom it listens to, and how it exits.
+
+Started by a runner, with one end of a link. The exit status is 0 when what became of the run is stored or is somebody
+else's business, 1 when it is not, 128 and the signal's number after a signal; what is nobody's outcome, `SystemExit`
+or an interrupt, exits as it does in any Python program.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine, MutableMapping
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+import trio
+from attrs import frozen
+
+from trioflow.client.connect import use_client
+from trioflow.client.link import inherited_link, open_link
+from trioflow.engine.console import keep_runs_off_console
+from trioflow.engine.edges import own_nursery
+from trioflow.engine.ends import Ends, load_in_time
+from trioflow.engine.served import Claimed, serve_hooks, serve_run
+from trioflow.errors import InvalidSetting, LinkClosed, RunAborted, RunIsOwned
+from trioflow.processes import ENTRYPOINT, EPOCH, FLOW_RUN_ID, HOME, HOOKS, LINK_FD
+from trioflow.settings import current_settings, variable
+
+T = TypeVar("T")
+
+_LOGGER = logging.getLogger("trioflow.engine")
+
+
+@frozen(kw_only=True)
+class Orders:
+    """What the runner says to the process that it starts."""
+
+    claimed: Claimed
+    link_fd: int
+    hooks: int | None
+    """Which of the run's states its hooks are to be called for; None when the run is to be run."""
+
+    @classmethod
+    def taken_from(cls, environment: MutableMapping[str, str]) -> Orders:
+        """What these variables say. They are taken out: what this process starts is given no orders.
+
+        The run's id stays, since it is the mark by which the run's tree is found again; so does its home.
+
+        Raises:
+            InvalidSetting: one is missing, or says nothing that can be understood.
+        """
+        home = environment.get(HOME)
+        if home:
+            environment.setdefault(variable("home"), home)
+        run_id = _read(environment, FLOW_RUN_ID, UUID, "the id of a flow run, as 32 hex digits")
+        epoch = _read(environment, EPOCH, int, "a number")
+        link_fd = _read(environment, LINK_FD, int, "the number of an open descriptor")
+        hooks = _read(environment, HOOKS, int, "a number") if HOOKS in environment else None
+        claimed = Claimed(run_id=run_id, epoch=epoch, entrypoint=environment.get(ENTRYPOINT) or None)
+        for name in (EPOCH, LINK_FD, HOOKS, ENTRYPOINT):
+            environment.pop(name, None)
+        return cls(claimed=claimed, link_fd=link_fd, hooks=hooks)
+
+
+def _read(environment: MutableMapping[str, str], name: str, read: Callable[[str], T], may_be: str) -> T:
+    text = environment.get(name, "")
+    try:
+        return read(text)
+    except ValueError:
+        raise InvalidSetting(f"{name} cannot be {text!r}: a runner gives {may_be}") from None
+
+
+def main() -> int:
+    """Do what the runner wants done with its run; the exit status.
+
+    Raises:
+        BaseException: what is nobody's outcome: an exit that the run's code asked for, an interrupt.
+    """
+    _show_each_line_at_once()
+    keep_runs_off_console()
+    try:
+        orders = Orders.taken_from(os.environ)
+        current_settings()
+        return trio.run(_linked, orders)
+    except (InvalidSetting, LinkClosed) as error:
+        sys.stderr.write(f"trioflow.engine: {error}\n")
+        return 1
+
+
+def _show_each_line_at_once() -> None:
+    """The runner reads what is printed as a log: a line is not to wait for others, nor to be lost with them."""
+    stdout: Any = sys.stdout
+    stdout.reconfigure(line_buffering=True)
+
+
+async def _linked(orders: Orders) -> int:
+    stream = inherited_link(orders.link_fd)
+    async with own_nursery() as nursery:
+        client = await nursery.start(open_link, stream)
+        use_client(client)
+        ends = Ends(client)
+        nursery.start_soon(ends.heed_requests)
+        nursery.start_soon(ends.heed_link)
+        status = await ends.heeded(partial(_status, orders.claimed.run_id, _ordered(client, orders)))
+        nursery.cancel_scope.cancel()
+    return status
+
+
+def _ordered(client: Any, orders: Orders) -> Callable[[], Coroutine[Any, Any, object]]:
+    load = partial(load_in_time, seconds=current_settings().start_seconds)
+    if orders.hooks is None:
+        return partial(serve_run, client, orders.claimed, load)
+    return partial(serve_hooks, client, orders.claimed, orders.hooks, load)
+
+
+async def _status(run_id: UUID, ordered: Callable[[], Coroutine[Any, Any, object]]) -> int:
+    try:
+        await ordered()
+    except (RunAborted, RunIsOwned) as error:
+        _LOGGER.info("Engine execution of flow run %s aborted by orchestrator: %s", run_id, error)
+        return 0
+    except Exception:
+        _LOGGER.exception("Engine execution of flow run %s exited with unexpected exception", run_id)
+        return 1
+    return 0
