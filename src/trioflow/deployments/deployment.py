@@ -9,6 +9,7 @@ from uuid import UUID
 from attrs import asdict, evolve, field, frozen
 
 from trioflow.core.deployments import DeploymentSchedule, OnShutdown
+from trioflow.core.parameter_schema import check_parameters
 from trioflow.core.runs import NO_RETRIES, RetryPolicy
 from trioflow.core.states import StateType
 from trioflow.deployments.locating import entrypoint_of
@@ -23,7 +24,9 @@ from trioflow.deployments.options import (
     told_parameters,
     triggers_of,
 )
+from trioflow.deployments.schema import schema_of
 from trioflow.engine.entrypoints import load_flow
+from trioflow.errors import DeploymentError, ParameterError
 from trioflow.wire.requests import ApplyDeployment
 
 if TYPE_CHECKING:
@@ -68,11 +71,12 @@ class FlowDeployment:
         """
         given = given_keywords(keywords)
         options = flow.options
-        return cls(
+        deployment = cls(
             flow_name=flow.name,
             name=checked_name(flow.name if name is None else name),
             entrypoint=entrypoint or entrypoint_of(flow),
             parameters=told_parameters(given.get("parameters", {})),
+            parameter_schema=schema_of(flow),
             enforce_parameter_schema=given.get("enforce_parameter_schema", True),
             tags=tags_of(given),
             description=given.get("description", _first_paragraph(options.description)),
@@ -83,6 +87,8 @@ class FlowDeployment:
             hooked=options.hooks.hooked,
             on_shutdown=on_shutdown_of(given),
         )
+        deployment._check_parameters()
+        return deployment
 
     @classmethod
     def from_entrypoint(
@@ -110,6 +116,15 @@ class FlowDeployment:
             InvalidSchedule: it cannot be scheduled like that.
         """
         return evolve(self, schedules=schedules_of(given_keywords(keywords)))
+
+    def _check_parameters(self) -> None:
+        try:
+            if self.enforce_parameter_schema:
+                check_parameters(self.parameter_schema, self.parameters, partial=True)
+        except ParameterError as error:
+            raise DeploymentError(
+                f"the parameters of deployment {self.full_name!r} do not fit: {error}"
+            ) from None
 
     def request(self, id: UUID) -> ApplyDeployment:
         """The request that makes it known; ``id`` is what it gets if it is new."""
