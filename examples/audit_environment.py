@@ -1,12 +1,17 @@
 """Audit a Python environment: is every installed file still what its distribution promised?
 
-An installed distribution brings a ``RECORD``: a list of its files with their SHA-256. This flow reads them all, eight
-distributions at a time, compares, and writes ``index.html`` and ``report.json`` into ``./audit-report/``:
+An installed distribution brings a ``RECORD``: a list of its files with their SHA-256. The flow `audit_environment` reads
+them all, eight distributions at a time, compares, and writes ``index.html`` and ``report.json`` into ``./audit-report/``:
 
-    trioflow run examples/audit_environment.py
+    trioflow run examples/audit_environment.py:audit_environment
 
 Run it again within the hour: what has not been touched is answered from the cache. Kill it half-way with ``kill -9``
 and rerun it by its id (``trioflow flow-run ls`` lists it): what was verified is not verified again.
+
+Two more flows go with it: `announce_audit` fails at its first attempt, on purpose, and is tried again; `measure_disk` is
+sync. All three are deployed at the end of this file. This serves them, each run in a process of its own:
+
+    trioflow serve examples/audit_environment.py
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ from typing import Any, TypedDict
 
 import trio
 
-from trioflow import NurseryTaskRunner, flow, get_run_logger, task
+from trioflow import NurseryTaskRunner, current_flow_run, flow, get_run_logger, task
 
 FILES_AT_A_TIME = 200
 """How many files one visit to a worker thread reads; between two visits the task can be cancelled."""
@@ -214,3 +219,60 @@ def keeps(file: Path, hash_: str) -> bool | None:
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, algorithm).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=") == promised.rstrip("=")
+
+
+# --- a flow that is tried again
+
+
+@flow(retries=2, retry_delay_seconds=1, log_prints=True)
+async def announce_audit(report: str = "audit-report") -> str:
+    """Tell what the newest audit found, on a line that is always engaged at the first call."""
+    said = await trio.to_thread.run_sync(newest_summary, report)
+    run = current_flow_run()
+    if run is not None and run.attempt == 1:
+        raise ConnectionError("the line is engaged; this happens at every first attempt, on purpose")
+    print(said)
+    return said
+
+
+def newest_summary(report: str) -> str:
+    """One sentence about the report."""
+    path = Path(report, "report.json")
+    if not path.exists():
+        return "nothing has been audited yet"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    summary = told["summary"]
+    faults = summary["missing"] + summary["altered"] + summary["unreadable"]
+    return f"{summary['files']} files of {summary['distributions']} distributions, {faults} faults, at {told['at']}"
+
+
+# --- a sync flow: plain functions, in a worker thread of its process
+
+
+@flow
+def measure_disk(site: str | None = None, top: int = 5) -> dict[str, int]:
+    """Weigh the largest distributions of this Python, in bytes."""
+    weighed = {found["name"]: weigh(found) for found in heaviest_candidates(site, top)}
+    for name, size in sorted(weighed.items(), key=lambda item: -item[1]):
+        get_run_logger().info("%s: %.1f MB", name, size / 1e6)
+    return weighed
+
+
+@task
+def heaviest_candidates(site: str | None, top: int) -> list[Installed]:
+    """The distributions with the most files."""
+    return sorted(installed(site), key=lambda found: -len(read_record(found)))[:top]
+
+
+@task(task_run_name="weigh {found[name]}")
+def weigh(found: Installed) -> int:
+    """The bytes of all files of one distribution."""
+    files = (Path(found["root"], path) for path, _ in read_record(found))
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+# --- when they are due, wherever this file is served
+
+audited = audit_environment.to_deployment("half-minutely", interval=30, overlap="skip")
+announced = announce_audit.to_deployment("every-20-s", interval=20)
+measured = measure_disk.to_deployment("minutely", cron="* * * * *")

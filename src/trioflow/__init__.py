@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from trioflow.engine.tasks import SyncTask as SyncTask
     from trioflow.engine.tasks import Task as Task
     from trioflow.engine.tasks import task as task
+    from trioflow.runner.runner import Runner as Runner
+    from trioflow.serving.assembly import aserve as aserve
+    from trioflow.serving.assembly import serve as serve
     from trioflow.task_runners.nursery import NurseryTaskRunner as NurseryTaskRunner
     from trioflow.task_runners.sequential import SequentialTaskRunner as SequentialTaskRunner
 
@@ -45,6 +48,7 @@ __all__ = [
     "Flow",
     "Future",
     "NurseryTaskRunner",
+    "Runner",
     "SequentialTaskRunner",
     "State",
     "StateType",
@@ -53,6 +57,7 @@ __all__ = [
     "Task",
     "__version__",
     "allow_failure",
+    "aserve",
     "current_flow_run",
     "current_task_run",
     "exponential_backoff",
@@ -62,6 +67,7 @@ __all__ = [
     "rerun",
     "result_of",
     "run",
+    "serve",
     "tags",
     "task",
     "unmapped",
@@ -79,6 +85,7 @@ _HOMES = {
     "Flow": "engine.flows",
     "Future": "engine.futures",
     "NurseryTaskRunner": "task_runners.nursery",
+    "Runner": "runner.runner",
     "SequentialTaskRunner": "task_runners.sequential",
     "State": "core.states",
     "StateType": "core.states",
@@ -86,6 +93,7 @@ _HOMES = {
     "SyncTask": "engine.tasks",
     "Task": "engine.tasks",
     "allow_failure": "engine.annotations",
+    "aserve": "serving.assembly",
     "current_flow_run": "engine.context",
     "current_task_run": "engine.context",
     "exponential_backoff": "core.retries",
@@ -95,6 +103,7 @@ _HOMES = {
     "rerun": "engine.starting",
     "result_of": "engine.results",
     "run": "engine.starting",
+    "serve": "serving.assembly",
     "tags": "engine.context",
     "task": "engine.tasks",
     "unmapped": "engine.annotations",

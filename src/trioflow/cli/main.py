@@ -68,6 +68,7 @@ _limits = App(name="limit", help="Limit how many task runs with a tag run at onc
 _COMMANDS = "trioflow.cli.commands"
 
 app.command(f"{_COMMANDS}.run:run", help="Run a flow of a file, and follow it.")
+app.command(f"{_COMMANDS}.serve:serve", help="Serve a file's flows: schedules, and a process for each run.")
 app.command(_flow_runs)
 app.command(_limits)
 app.command(f"{_COMMANDS}.states:states", help="Print what may follow what, and what judges it.")

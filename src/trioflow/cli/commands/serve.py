@@ -1,0 +1,83 @@
+"""``trioflow serve``: runs the flows of files when they are due, each run in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from trioflow.core.schedules.window import Overlap
+from trioflow.deployments.deployment import FlowDeployment
+from trioflow.deployments.describe import described
+from trioflow.serving.program import once, run_program, until_signalled
+from trioflow.serving.assembly import RunnerOptions
+
+FAILURE = 1
+
+
+def serve(
+    target: str,
+    /,
+    *more: str,
+    interval: float | None = None,
+    cron: str | None = None,
+    rrule: str | None = None,
+    timezone: str | None = None,
+    overlap: Overlap | None = None,
+    limit: int | None = None,
+    name: str | None = None,
+    run_once: bool = False,
+    pause_on_shutdown: Annotated[bool, Parameter(negative="--no-pause-on-shutdown")] = True,
+) -> int:
+    """Serve a file's flows until Ctrl-C: plan their schedules, and run each run in a process of its own.
+
+    A file that makes deployments at its top level is served with those; of any other file, every flow is.
+    The first Ctrl-C stops claiming and lets runs finish; a second one ends them now.
+
+    Args:
+        target: The file, and the name of a flow or deployment in it where not all are meant: ``flows.py:nightly``.
+        more: Further files, with names or without.
+        interval: How often each of them is due, in seconds, in place of its own schedules.
+        cron: When each of them is due, as a cron expression, in place of its own schedules.
+        rrule: When each of them is due, as an RRULE, in place of its own schedules.
+        timezone: Whose clocks that goes by; UTC, unless given.
+        overlap: What a run does that is due while an earlier one goes on.
+        limit: How many runs may go on at once.
+        name: What the runner is called.
+        run_once: Run each of them once, now, and exit 0 if all completed.
+        pause_on_shutdown: Pause the schedules while nobody serves them; the next ``serve`` resumes them.
+    """
+    asked = {"interval": interval, "cron": cron, "rrule": rrule, "timezone": timezone, "overlap": overlap}
+    when = {key: value for key, value in asked.items() if value is not None}
+    options: RunnerOptions = {"limit": limit, "name": name, "pause_on_shutdown": pause_on_shutdown}
+    main = _run_once if run_once else _serve
+    return run_program(partial(main, _by_file([target, *more]), when, options))
+
+
+async def _serve(files: Mapping[str, Sequence[str]], when: Mapping[str, Any], options: RunnerOptions) -> int:
+    await until_signalled(await _deployments(files, when), options, announced=True)
+    return 0
+
+
+async def _run_once(
+    files: Mapping[str, Sequence[str]], when: Mapping[str, Any], options: RunnerOptions
+) -> int:
+    states = await once(await _deployments(files, when), options)
+    return 0 if all(state is not None and state.is_completed for state in states) else FAILURE
+
+
+async def _deployments(files: Mapping[str, Sequence[str]], when: Mapping[str, Any]) -> list[FlowDeployment]:
+    found = [deployment for file, names in files.items() for deployment in await described(file, names)]
+    return [deployment.due(**when) for deployment in found] if when else found
+
+
+def _by_file(targets: Sequence[str]) -> dict[str, list[str]]:
+    """The names that are asked for in each file: none where all are meant."""
+    files = dict[str, list[str]]()
+    for target in targets:
+        file, colon, name = target.rpartition(":")
+        has_name = colon and not {"/", "\\"} & set(name)
+        files.setdefault(file if has_name else target, []).extend([name] if has_name else [])
+    return files

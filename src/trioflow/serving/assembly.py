@@ -1,0 +1,117 @@
+"""`serve` for scripts and `aserve` for nurseries: store, scheduler and runner, put together and ended in order.
+
+The store is opened first and closed last: whatever ends, its last words are written. The runner ends before it, and
+with it every process that it has started.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, TypedDict, Unpack, final
+from uuid import UUID
+
+import trio
+from attrs import frozen
+
+from trioflow.engine.edges import own_nursery
+from trioflow.engine.loading import is_loading
+from trioflow.errors import WrongColour
+from trioflow.runner.runner import Runner
+from trioflow.runner.witness import StreamWitness, Witness
+from trioflow.serving.home import in_home
+from trioflow.settings import current_settings
+
+if TYPE_CHECKING:
+    from trioflow.client.client import Client
+    from trioflow.deployments.deployment import FlowDeployment
+
+
+class RunnerOptions(TypedDict, total=False):
+    """What a `Runner` may be given; see there."""
+
+    name: str | None
+    query_seconds: float | None
+    prefetch_seconds: float
+    limit: int | None
+    pause_on_shutdown: bool
+
+
+@final
+@frozen(eq=False)
+class Serving:
+    """What is being served, for the nursery that started it."""
+
+    runner: Runner
+    client: Client
+    deployment_ids: tuple[UUID, ...]
+    url: str | None = None
+    """Where its API listens; None as long as it has none."""
+
+
+async def aserve(
+    *deployments: FlowDeployment,
+    witness: Witness | None = None,
+    task_status: trio.TaskStatus[Serving] = trio.TASK_STATUS_IGNORED,
+    **options: Unpack[RunnerOptions],
+) -> None:
+    """Serve deployments as a child of your nursery: ``await nursery.start(trioflow.aserve, deployment)``.
+
+    It opens the home of the current settings, plans the deployments' schedules, and runs what is due in processes of
+    their own, until cancelled. Then its runs are ended as their deployments say, with the grace period of the
+    settings; when it returns, no task, thread, socket or process of it is left. It takes no signals.
+
+    Args:
+        deployments: what is served, registered in this order.
+        witness: who is told what happens; by default what runs say is written to stdout and stderr.
+        task_status: gets a `Serving` as soon as everything is registered.
+        options: for the `Runner`.
+
+    Raises:
+        DeploymentApplyError: a deployment was refused.
+        InvalidSetting: the runner cannot be like that.
+        StoreError: the home's database cannot be opened.
+    """
+
+    async def body(client: Client) -> None:
+        runner = Runner(client=client, witness=witness or StreamWitness(), **options)
+        ids = [await runner.add_deployment(deployment) for deployment in deployments]
+        async with own_nursery() as nursery:
+            await nursery.start(runner.start)
+            task_status.started(Serving(runner, client, tuple(ids)))
+
+    await in_home(current_settings(), body)
+
+
+def serve(
+    *deployments: FlowDeployment,
+    print_starting_message: bool = True,
+    **options: Unpack[RunnerOptions],
+) -> None:
+    """Serve deployments until Ctrl-C or SIGTERM, and block: for scripts. In a Trio program, see `aserve`.
+
+    The first signal stops claiming, and lets runs finish for ``TRIOFLOW_DRAIN_SECONDS``; a second one ends them now.
+    While a file is loaded for its flows, it does nothing but warn.
+
+    Args:
+        deployments: what is served, registered in this order.
+        print_starting_message: whether to say what is served, and how to start a run.
+        options: for the `Runner`.
+
+    Raises:
+        DeploymentApplyError: a deployment was refused.
+        InvalidSetting: the runner cannot be like that.
+        StoreError: the home's database cannot be opened.
+        WrongColour: a Trio program runs in this thread.
+    """
+    if is_loading():
+        warnings.warn(
+            'Script loading is in progress, nothing will be served. Call serve under `if __name__ == "__main__":`.',
+            stacklevel=2,
+        )
+        return
+    if trio.lowlevel.in_trio_run():
+        raise WrongColour("serve() blocks: in a Trio program use `await nursery.start(trioflow.aserve, ...)`")
+    from trioflow.serving.program import run_program, until_signalled
+
+    run_program(partial(until_signalled, deployments, options, announced=print_starting_message))

@@ -1,0 +1,59 @@
+"""A home that is served: its store is open, calls are answered, what is due is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from trioflow.client.connect import serve_store
+from trioflow.engine.edges import own_nursery
+from trioflow.scheduler import run_scheduler
+from trioflow.store.sqlite import open_sqlite
+
+if TYPE_CHECKING:
+    from trioflow.client.local import LocalClient
+    from trioflow.settings import Settings
+
+T = TypeVar("T")
+
+
+async def serve_home(
+    settings: Settings, *, task_status: trio.TaskStatus[LocalClient] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Open the home's store, answer calls and plan runs until cancelled. Starts with a client.
+
+    Raises:
+        StoreError: the database cannot be opened.
+    """
+    store = await open_sqlite(settings.database_path)
+    async with trio.open_nursery() as nursery:
+        client = await nursery.start(serve_store, store)
+        nursery.start_soon(run_scheduler, client.orchestrator)
+        task_status.started(client)
+
+
+async def in_home(settings: Settings, body: Callable[[LocalClient], Awaitable[T]]) -> T:
+    """What ``body`` returns, called with a client of the home, which is open until it has.
+
+    Cancelled, the home waits for the body: its last words still find the store.
+
+    Raises:
+        StoreError: the database cannot be opened.
+    """
+    home = trio.CancelScope()
+    async with own_nursery() as nursery:
+        client = await nursery.start(_serve_within, home, settings)
+        home.shield = True
+        try:
+            return await body(client)
+        finally:
+            home.cancel()
+
+
+async def _serve_within(
+    scope: trio.CancelScope, settings: Settings, task_status: trio.TaskStatus[LocalClient]
+) -> None:
+    with scope:
+        await serve_home(settings, task_status=task_status)

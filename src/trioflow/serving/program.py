@@ -1,0 +1,177 @@
+"""A program that does nothing but serve: its screen, its signals, and how it ends.
+
+The first SIGINT or SIGTERM stops claiming and lets runs finish for the drain time; the second ends them now, with
+their grace period; the third ends this process at once, and the shims end what is left of its runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+from attrs import evolve
+
+from trioflow import clock
+from trioflow.core.deployments import PausedBy
+from trioflow.deployments.apply import apply
+from trioflow.engine.console import show_on_console
+from trioflow.engine.edges import own_nursery
+from trioflow.engine.naming import drawn_name
+from trioflow.errors import RunnerError
+from trioflow.runner.runner import Runner
+from trioflow.serving.home import in_home
+from trioflow.serving.screen import Screen, announce, choose_screen, served_now
+from trioflow.settings import current_settings
+from trioflow.wire.endpoints import CREATE_DEPLOYMENT_RUN
+from trioflow.wire.requests import CreateDeploymentRun
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from trioflow.client.client import Client
+    from trioflow.core.deployments import Deployment
+    from trioflow.core.states import State
+    from trioflow.deployments.deployment import FlowDeployment
+    from trioflow.serving.assembly import RunnerOptions
+
+T = TypeVar("T")
+
+_SWITCH_SECONDS = 0.001
+"""How long a thread may keep the others waiting: one of them renews the leases."""
+_EXIT_CODE = 128
+
+logger = logging.getLogger("trioflow.serving")
+
+
+def run_program(main: Callable[[], Awaitable[T]]) -> T:
+    """What ``main`` returns, in a `trio.run` of its own, as befits a process that serves."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    show_on_console(current_settings().log_level)
+    return trio.run(_plainly, main)
+
+
+async def _plainly(main: Callable[[], Awaitable[T]]) -> T:
+    return await main()
+
+
+async def until_signalled(
+    deployments: Sequence[FlowDeployment], options: RunnerOptions, *, announced: bool
+) -> None:
+    """Serve the deployments until a signal says otherwise; see `trioflow.serving.assembly.serve`."""
+
+    async def body(client: Client) -> None:
+        screen = choose_screen()
+        runner = Runner(client=client, witness=screen, **options)
+        serving = partial(_serve, runner, client, deployments, screen, announced=announced)
+        await _minding_signals(serving, runner.stop)
+
+    await in_home(current_settings(), body)
+
+
+async def _serve(
+    runner: Runner,
+    client: Client,
+    deployments: Sequence[FlowDeployment],
+    screen: Screen,
+    *,
+    announced: bool,
+) -> None:
+    ids = [await runner.add_deployment(deployment) for deployment in deployments]
+    if announced:
+        announce(await served_now(client, ids))
+    with screen:
+        async with own_nursery() as nursery:
+            nursery.start_soon(screen.follow, client, ids)
+            await runner.start()
+            nursery.cancel_scope.cancel()
+
+
+async def once(deployments: Sequence[FlowDeployment], options: RunnerOptions) -> list[State | None]:
+    """Run each deployment once, now: the states that the runs ended in, in the same order.
+
+    The first signal ends them; None stands for a run that it kept from being started. A schedule that is new is left
+    paused, as by a runner that has ended: whoever serves it resumes it.
+    """
+    ended: list[State | None] = [None] * len(deployments)
+
+    async def body(client: Client) -> None:
+        screen = choose_screen()
+        runner = Runner(client=client, witness=screen, **{**options, "pause_on_shutdown": False})
+        await _minding_signals(partial(_run_each, runner, client, deployments, screen, ended))
+
+    await in_home(current_settings(), body)
+    return ended
+
+
+async def _run_each(
+    runner: Runner,
+    client: Client,
+    deployments: Sequence[FlowDeployment],
+    screen: Screen,
+    ended: list[State | None],
+) -> None:
+    known = [await apply(client, _not_yet_due(deployment)) for deployment in deployments]
+    slots = trio.CapacityLimiter(runner.limit)
+
+    async def run(place: int) -> None:
+        async with slots:
+            ended[place] = await runner.execute_flow_run(await _asked_for(client, known[place]))
+
+    with screen:
+        async with runner, own_nursery() as watching:
+            watching.start_soon(screen.follow, client, [each.id for each in known])
+            async with own_nursery() as nursery:
+                for place in range(len(known)):
+                    nursery.start_soon(run, place)
+            watching.cancel_scope.cancel()
+
+
+def _not_yet_due(deployment: FlowDeployment) -> FlowDeployment:
+    paused = (evolve(schedule, paused_by=PausedBy.RUNNER) for schedule in deployment.schedules)
+    return evolve(deployment, schedules=tuple(paused))
+
+
+async def _asked_for(client: Client, deployment: Deployment) -> UUID:
+    request = CreateDeploymentRun(
+        id=clock.new_id(), deployment_id=deployment.id, transition_id=clock.new_id(), name=drawn_name()
+    )
+    return (await client.call(CREATE_DEPLOYMENT_RUN, request)).run.id
+
+
+# --- signals
+
+
+async def _minding_signals(
+    main: Callable[[], Awaitable[object]], stop: Callable[[], object] | None = None
+) -> None:
+    """Await ``main``: the first signal calls ``stop``, where there is one, the next cancels, one more ends it all."""
+    scope = trio.CancelScope()
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with own_nursery() as nursery:
+            nursery.start_soon(_end_at, signals, scope, stop)
+            with scope:
+                await main()
+            nursery.cancel_scope.cancel()
+
+
+async def _end_at(
+    signals: AsyncIterator[int], scope: trio.CancelScope, stop: Callable[[], object] | None
+) -> None:
+    if stop is not None:
+        await anext(signals)
+        try:
+            stop()
+        except RunnerError:  # It has not begun yet: there is nothing that could go on.
+            scope.cancel()
+        drain = current_settings().drain_seconds
+        logger.warning("Stopping: runs have up to %g s to finish; one more signal ends them now.", drain)
+    await anext(signals)
+    logger.warning("Ending every run now; one more signal ends this process at once.")
+    scope.cancel()
+    os._exit(_EXIT_CODE + await anext(signals))
