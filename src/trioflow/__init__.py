@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from trioflow.engine.flows import Flow as Flow
     from trioflow.engine.flows import SyncFlow as SyncFlow
     from trioflow.engine.flows import flow as flow
+    from trioflow.engine.flushing import aflush_logs as aflush_logs
+    from trioflow.engine.flushing import flush_logs as flush_logs
     from trioflow.engine.futures import Future as Future
     from trioflow.engine.logs import get_run_logger as get_run_logger
     from trioflow.engine.results import result_of as result_of
@@ -56,12 +58,14 @@ __all__ = [
     "SyncTask",
     "Task",
     "__version__",
+    "aflush_logs",
     "allow_failure",
     "aserve",
     "current_flow_run",
     "current_task_run",
     "exponential_backoff",
     "flow",
+    "flush_logs",
     "get_run_logger",
     "quote",
     "rerun",
@@ -92,12 +96,14 @@ _HOMES = {
     "SyncFlow": "engine.flows",
     "SyncTask": "engine.tasks",
     "Task": "engine.tasks",
+    "aflush_logs": "engine.flushing",
     "allow_failure": "engine.annotations",
     "aserve": "serving.assembly",
     "current_flow_run": "engine.context",
     "current_task_run": "engine.context",
     "exponential_backoff": "core.retries",
     "flow": "engine.flows",
+    "flush_logs": "engine.flushing",
     "get_run_logger": "engine.logs",
     "quote": "engine.annotations",
     "rerun": "engine.starting",

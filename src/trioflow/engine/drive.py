@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Protocol, Self, final
 
 import trio
@@ -143,9 +144,16 @@ def _log_another_try(run: Driven, proposed: State, step: Step) -> None:
         )
 
 
+_LOOK_SECONDS = 30.0
+"""How long nobody looks at the wall clock: it may be set, and goes on while the computer is suspended."""
+
+
 async def _sleep(client: Client, step: Sleep, heard_until: int | None) -> int | None:
-    seconds = step.seconds if step.until is None else (step.until - clock.now()).total_seconds()
-    with trio.move_on_after(max(0.0, seconds)):
+    if step.until is not None:
+        await _sleep_until(step.until)
+        return heard_until
+    # A wait for an instant is said in seconds: who asked for it asks again, and hears how many are left.
+    with trio.move_on_after(min(step.seconds, _LOOK_SECONDS)):
         while heard_until is not None and step.or_change:
             changes = await client.changes(heard_until, ChangeFilter())
             heard_until = changes.last
@@ -153,6 +161,12 @@ async def _sleep(client: Client, step: Sleep, heard_until: int | None) -> int | 
                 return heard_until
         await trio.sleep_forever()
     return heard_until
+
+
+async def _sleep_until(instant: datetime) -> None:
+    await trio.lowlevel.checkpoint()
+    while (seconds := (instant - clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event says that a clock was set
+        await trio.sleep(min(seconds, _LOOK_SECONDS))
 
 
 # --- live states, and stored ones

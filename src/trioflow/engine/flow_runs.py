@@ -16,15 +16,16 @@ from trioflow.core.states import State, StateType
 from trioflow.core.verdicts import Verdict
 from trioflow.engine.call import Ended, call
 from trioflow.engine.context import FlowRunContext, inside
+from trioflow.engine.crashes import last_words
 from trioflow.engine.drive import call_hooks, drive, live, log_end, sendable, taken_down
 from trioflow.engine.endings import flow_run_ended, recorded
 from trioflow.engine.logs import RunLogger, speaking_as
 from trioflow.engine.naming import NameTemplate, run_name
 from trioflow.engine.results import Raised, Recorder
 from trioflow.engine.sessions import Session
-from trioflow.errors import RunAborted
-from trioflow.wire.endpoints import PROPOSE_FLOW_RUN_STATE, RENAME_RUN
-from trioflow.wire.requests import ProposeFlowRunState, RenameRun
+from trioflow.errors import LinkClosed, RunAborted, StoreError
+from trioflow.wire.endpoints import PROPOSE_FLOW_RUN_STATE, RENAME_RUN, SETTLE_HOOKS
+from trioflow.wire.requests import ProposeFlowRunState, RenameRun, SettleHooks
 
 if TYPE_CHECKING:
     from trioflow.engine.flows import Flow
@@ -109,6 +110,8 @@ class FlowRunDrive(OwnedFlowRun):
     """What the function is called with, by name."""
     _calls: int = 0
     """How often the function was called here: once, and once for each retry."""
+    _told: int = 0
+    """Of which version of the run hooks were told last: a hook that is interrupted is not called once more."""
 
     async def refused(self, state: State) -> State:
         """The end of a run that was created FAILED, because its parameters do not fit."""
@@ -122,9 +125,21 @@ class FlowRunDrive(OwnedFlowRun):
 
     async def entered(self, state: State) -> None:
         """Call the flow's hooks for this state; those for RUNNING at the first time only."""
-        if state.type is StateType.RUNNING and self._calls:
+        if self._told == self.run.version or (state.type is StateType.RUNNING and self._calls):
             return
+        self._told = self.run.version
         await call_hooks(self, self.flow.options.hooks, state, {"flow": self.flow, "flow_run": self.run})
+        if state.type in self.run.hooked:
+            await self._settle_hooks()
+
+    async def _settle_hooks(self) -> None:
+        """Say that they were called, or else a runner has that done once more."""
+        with last_words(self.session.settings.grace_seconds):
+            try:
+                request = SettleHooks(run_id=self.run.id, version=self._told)
+                await self.session.client.call(SETTLE_HOOKS, request)
+            except (LinkClosed, StoreError) as error:
+                self.logger.warning("Hooks may be called again: %s", error)
 
     async def call(self, state: State) -> State:
         """Call the flow's function: the state to propose next."""

@@ -7,7 +7,8 @@ import tempfile
 import threading
 from collections import deque
 from datetime import datetime
-from itertools import islice
+from itertools import accumulate, islice
+from math import inf
 from typing import Any, final
 from uuid import UUID
 
@@ -64,12 +65,17 @@ class Backlog:
                 self._last_lost = record
             return first
 
-    def first(self, limit: int) -> tuple[LogRecord, ...]:
-        """The oldest records that wait, at most ``limit``; they go on waiting until `forget`."""
+    def first(self, limit: int, characters: float = inf) -> tuple[LogRecord, ...]:
+        """The oldest records that wait; they go on waiting until `forget`.
+
+        At most ``limit`` of them, and no more than have ``characters`` in their messages; but one, in any case.
+        """
         with self._lock:
             if not self._memory:
                 self._refill(limit)
-            return tuple(islice(self._memory, limit))
+            found = tuple(islice(self._memory, limit))
+        said = accumulate(len(record.message) for record in found)
+        return found[: max(1, sum(total <= characters for total in said))]
 
     def forget(self, count: int) -> None:
         """The oldest ``count`` records are stored."""

@@ -26,6 +26,8 @@ from trioflow.wire.requests import AppendLogs, LogRecord
 LINGER_SECONDS = 0.1
 """How long a record waits for company."""
 BATCH_RECORDS = 500
+BATCH_CHARACTERS = 2 * 1024 * 1024
+"""Of messages; a character takes six bytes of JSON at most, so that a batch fits into a frame of the link."""
 LONGEST_MESSAGE = 64 * 1024
 """Characters; the rest of a longer message is not stored."""
 _FIRST_BACKOFF_SECONDS = 1.0
@@ -84,8 +86,16 @@ class LogShipper:
                 await trio.sleep(backoff)
                 backoff = min(backoff * 2, _LAST_BACKOFF_SECONDS)
 
+    async def ship(self) -> None:
+        """Ships all that was said before this call.
+
+        Raises:
+            StoreError: it cannot be stored now. It goes on waiting.
+        """
+        await self._ship(self._backlog.taken)
+
     async def flush(self) -> None:
-        """Ships all that was said before this call. What cannot be stored now is lost, and counted aloud."""
+        """The last `ship`. What cannot be stored now is lost, and counted aloud."""
         until = self._backlog.taken
         why: object = "there was no time left"
         try:
@@ -100,7 +110,7 @@ class LogShipper:
         """Ships, until so many records were stored since the beginning."""
         async with self._turn:
             while self._backlog.given < until:
-                batch = self._backlog.first(BATCH_RECORDS)
+                batch = self._backlog.first(BATCH_RECORDS, BATCH_CHARACTERS)
                 await self.client.call(APPEND_LOGS, AppendLogs(records=batch))
                 # Not before: cancelled, the call has stored nothing, and the next one asks again.
                 self._backlog.forget(len(batch))

@@ -51,6 +51,8 @@ async def run_flow(flow: Flow[..., Any], parameters: Parameters, run_id: UUID | 
         parameters=storable(found.parameters),
         tags=current_tags(),
         retry=flow.options.retry,
+        hooked=flow.options.hooks.hooked,
+        timeout=flow.options.timeout,
         entrypoint=flow.entrypoint,
         flow_version=flow.version,
         owner=this_process(),

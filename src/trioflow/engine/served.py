@@ -120,7 +120,7 @@ class _Unloaded(OwnedFlowRun):
         source, entrypoint = "entrypoint", claimed.entrypoint or run.entrypoint
         if claimed.entrypoint is None and run.deployment_id is not None:
             source, entrypoint = "deployment", await _deployed(client, run.deployment_id) or run.entrypoint
-        session = Session.under(client, run.id, claimed.epoch)
+        session = Session.under(client, run.root_id, claimed.epoch)
         return cls(
             source=source,
             entrypoint=entrypoint or "",

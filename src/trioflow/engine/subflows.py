@@ -163,6 +163,8 @@ class SubflowCall:
             parameters=storable(found.parameters),
             tags=current_tags(),
             retry=self.flow.options.retry,
+            hooked=self.flow.options.hooks.hooked,
+            timeout=self.flow.options.timeout,
             entrypoint=self.flow.entrypoint,
             flow_version=self.flow.version,
             parent_task_run_id=mirror.id,
