@@ -174,6 +174,10 @@ class RuleError(TrioflowError):
 # --- a run's process, and the link to it
 
 
+class ForeignRun(TrioflowError):
+    """The process of a run spoke of a run that is not its own."""
+
+
 class LinkClosed(TrioflowError):
     """The link between a run's process and its runner is closed."""
 

@@ -1,0 +1,359 @@
+"""Supervision: one run, from the start of its process to the state that it is in once nothing of that process lives.
+
+Theory of operation. A run that was claimed is placed under an `Infrastructure`, which owns the process tree; its
+requests are answered over the link, by `ChildClient`. Three things may end it from here: somebody asks
+(`Supervised`), its time is over, or its process stays although the run is over. Whoever does says what the run is to
+be in afterwards; the process may still say that it completed. Being cancelled is one more way to be asked.
+
+When the process is gone and its last request is answered, what the store says of the run decides: a run that is over,
+or that left its process on purpose, stays as it is; every other one is closed, so that nothing stays RUNNING while
+its lease is renewed for it. Nobody signals a pid here, and nothing that a sink, a witness or a log does harms a run.
+"""
+
+from __future__ import annotations
+
+from logging import ERROR, INFO, WARNING
+from typing import Protocol, final
+from uuid import UUID
+
+import trio
+from attrs import define, field, frozen
+
+from trioflow import clock
+from trioflow.client.client import Client
+from trioflow.client.link import ServedLink, serve_link
+from trioflow.core.runs import FlowRun
+from trioflow.core.states import Cancelled, Crashed, State, StateType
+from trioflow.errors import ProcessNotStarted, RunNotFound
+from trioflow.infrastructure.infrastructure import (
+    SIGTERM_AFTER,
+    Command,
+    ExitReport,
+    Infrastructure,
+    RunningProcess,
+)
+from trioflow.runner import exits
+from trioflow.runner.child import LEAVE_SECONDS, ChildClient
+from trioflow.runner.command import engine_command
+from trioflow.runner.output import OutputLog
+from trioflow.runner.run_log import RunLog
+from trioflow.runner.witness import GuardedWitness, Witness
+from trioflow.settings import Settings
+from trioflow.wire.endpoints import CLOSE_FLOW_RUN, END_LEASE, READ_FLOW_RUN
+from trioflow.wire.requests import CloseFlowRun, EndLease, ReadFlowRun
+
+LAST_WORDS_SECONDS = 0.8
+"""How long it may take, once the process of a supervision that was cancelled is gone, to write what became of it."""
+_FIRST_BACKOFF, _LAST_BACKOFF = 0.1, 5.0
+
+
+@frozen(kw_only=True)
+class Place:
+    """Where a runner's processes are placed, and who hears of them."""
+
+    client: Client
+    infrastructure: Infrastructure
+    settings: Settings
+    runner_name: str
+    witness: Witness
+
+
+@final
+@define(eq=False)
+class Supervised:
+    """A process that is supervised, for whoever wants it to end. Nothing here waits, or harms when it is too late."""
+
+    _child: ChildClient
+    _process: RunningProcess
+    _link: ServedLink | None
+    """None once it is closed."""
+    _grace: float
+    _asked: bool = field(default=False, init=False)
+
+    @property
+    def run_id(self) -> UUID:
+        """The run."""
+        return self._child.run.id
+
+    @property
+    def pid(self) -> int:
+        """Its process: to be shown, never to be signalled."""
+        return self._process.pid
+
+    def request_cancel(self, reason: str) -> None:
+        """Ask the run to end: over the link, by SIGTERM 2 s later, by SIGKILL after the grace. Then it is CANCELLED.
+
+        Who cannot hear it over the link gets the signal at once.
+        """
+        if self._link is not None:
+            self._link.cancel(reason)
+        hears = self._link is not None and self._child.prepared
+        self._end(Cancelled(message=reason), SIGTERM_AFTER if hears else 0.0, self._grace)
+
+    def request_end(self, state: State, grace: float | None = None) -> None:
+        """SIGTERM now, SIGKILL after ``grace`` seconds, or the usual ones. Then the run is in ``state``.
+
+        Unless it has come to an end of its own, or is CANCELLING. Of several who ask, the first decides the state.
+        """
+        self._end(state, 0.0, self._grace if grace is None else grace)
+
+    # --- for the supervision
+
+    def falls_silent(self) -> None:
+        """Its link is closed: who was asked to end cannot say any more that he is about to."""
+        self._link = None
+        if self._asked:
+            self._process.request_stop(0.0, self._grace)
+
+    def stop(self, grace: float) -> None:
+        """End the process, whatever its run is to be in."""
+        self._asked = True
+        self._process.request_stop(0.0, grace)
+
+    def _end(self, state: State, sigterm_after: float, grace: float) -> None:
+        self._asked = True
+        self._child.ending = self._child.ending or state
+        self._process.request_stop(sigterm_after, grace)
+
+
+class Starting(Protocol):
+    """Who waits for a process to be started: a `trio.TaskStatus`, or somebody like it."""
+
+    def started(self, value: Supervised, /) -> None:
+        """It runs, and can be asked to end."""
+        ...
+
+
+async def supervise(
+    run: FlowRun,
+    place: Place,
+    *,
+    entrypoint: str | None = None,
+    task_status: Starting = trio.TASK_STATUS_IGNORED,
+) -> State:
+    """Start the process of a claimed run, and own it until it is over: the state that the run is in then.
+
+    Started with `nursery.start`. Cancelled, it ends the whole tree within the grace, and still writes what became of
+    the run; all is over a second after the grace.
+
+    Args:
+        run: as its claim answered: with the epoch that this process got.
+        place: where, and who hears of it.
+        entrypoint: where its flow is loaded from, where the runner knows better than its deployment.
+        task_status: gets the `Supervised` once the process runs.
+
+    Raises:
+        ProcessNotStarted: there is no process; the run has been closed.
+    """
+    supervision = _supervision(run, place)
+    command = engine_command(run, place.settings, entrypoint=entrypoint)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervision.mind_cancellation)
+        with supervision.scope:
+            await supervision.to_its_end(command, task_status)
+        nursery.cancel_scope.cancel()
+    if supervision.not_started is not None:
+        raise supervision.not_started
+    return supervision.state
+
+
+@final
+@define(eq=False, kw_only=True)
+class _Supervision:
+    """One run under supervision."""
+
+    place: Place
+    child: ChildClient
+    output: OutputLog
+    log: RunLog
+    witness: Witness
+    state: State = field(factory=Crashed)
+    """What the run is in, as far as it is known."""
+    not_started: ProcessNotStarted | None = None
+    scope: trio.CancelScope = field(factory=lambda: trio.CancelScope(shield=True))
+    """Around all of it; it has no deadline before the supervision is cancelled."""
+    _cancelled: bool = False
+    _supervised: Supervised | None = None
+    """None before the process has started."""
+    _report: ExitReport | None = None
+    _over: trio.Event = field(factory=trio.Event)
+    """The process is gone, or its infrastructure has failed."""
+    _silent: trio.Event = field(factory=trio.Event)
+    """Its link is closed, and all that it had asked for is answered."""
+
+    async def mind_cancellation(self) -> None:
+        """Make a cancellation a wish to end, with a deadline."""
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            self._cancelled = True
+            grace = self.place.settings.grace_seconds
+            self.scope.deadline = trio.current_time() + grace + LAST_WORDS_SECONDS
+            if self._supervised is not None:
+                self._supervised.stop(grace)
+            raise
+
+    async def to_its_end(self, command: Command, task_status: Starting) -> None:
+        """Start the process, see it through, and conclude the run."""
+        await self.log.say(INFO, "Opening process...")
+        async with trio.open_nursery() as nursery:
+            try:
+                process: RunningProcess = await nursery.start(self._own, command)
+            except Exception as error:  # noqa: BLE001 - whatever keeps it from starting, the runner goes on
+                await self._tell_not_started(error)
+            else:
+                await self._watch(process, nursery, task_status)
+            nursery.cancel_scope.cancel()
+        await self._conclude()
+
+    async def _own(self, command: Command, *, task_status: trio.TaskStatus[RunningProcess]) -> None:
+        try:
+            self._report = await self.place.infrastructure.run(
+                command, self.output.take, task_status=task_status
+            )
+        except ProcessNotStarted:
+            raise
+        except Exception as error:  # noqa: BLE001 - an infrastructure's bug must not take the runner down
+            await self._tell_unwatched(error)
+        self._over.set()
+
+    async def _watch(self, process: RunningProcess, nursery: trio.Nursery, task_status: Starting) -> None:
+        grace = self.place.settings.grace_seconds
+        self.child.leave_within(self.place.settings.start_seconds + LEAVE_SECONDS)
+        link: ServedLink = await nursery.start(self._serve, process.take_link())
+        supervised = self._supervised = Supervised(self.child, process, link, grace)
+        if self._cancelled:
+            supervised.stop(grace)
+        for mind in (self._mind_silence, self._mind_time, self._mind_leaving):
+            nursery.start_soon(mind, supervised)
+        self.witness.started(self.child.run, process.pid)
+        task_status.started(supervised)
+        await self._over.wait()
+        await self._silent.wait()
+        await self._tell_exit(process.pid)
+
+    async def _serve(self, stream: trio.abc.Stream, *, task_status: trio.TaskStatus[ServedLink]) -> None:
+        try:
+            await serve_link(stream, self.child, task_status=task_status)
+        except Exception as error:  # noqa: BLE001 - as in `_own`
+            await self._tell_unwatched(error)
+        self._silent.set()
+
+    async def _mind_silence(self, supervised: Supervised) -> None:
+        await self._silent.wait()
+        supervised.falls_silent()
+        self.child.leave_within(LEAVE_SECONDS)
+
+    async def _mind_time(self, supervised: Supervised) -> None:
+        with self.child.over_time:
+            await trio.sleep_forever()
+        supervised.request_end(exits.timed_out(self.child.timeout), 0.0)
+
+    async def _mind_leaving(self, supervised: Supervised) -> None:
+        with self.child.leaving:
+            await trio.sleep_forever()
+        if not (self.child.prepared or self._silent.is_set()):
+            self.child.ending = self.child.ending or exits.not_loaded(self.place.settings.start_seconds)
+        supervised.stop(self.place.settings.grace_seconds)
+        await self.log.say(
+            WARNING, f"Process {supervised.pid} has nothing more to do, but stays; it is being ended."
+        )
+
+    # --- concluding
+
+    async def _conclude(self) -> None:
+        """Write what became of the run. While the store cannot take it, it is tried again: the run's lease lives on."""
+        transition_id, backoff = clock.new_id(), _FIRST_BACKOFF
+        while True:
+            try:
+                await self._close(transition_id)
+            except RunNotFound:
+                break
+            except Exception as error:  # noqa: BLE001 - whatever the store says
+                await self._tell_not_closed(error)
+                await trio.sleep(backoff)
+                backoff = min(2 * backoff, _LAST_BACKOFF)
+            else:
+                break
+        self.witness.ended(self.child.run, self.state)
+
+    async def _close(self, transition_id: UUID) -> None:
+        client, run_id, epoch = self.place.client, self.log.run.id, self.log.run.epoch
+        run = await client.call(READ_FLOW_RUN, ReadFlowRun(run_id=run_id))
+        self.state = run.state or self.state
+        state = exits.state_after_exit(run, self._report, self.child.ending)
+        if state is not None:
+            request = CloseFlowRun(
+                run_id=run_id, epoch=epoch, state=state, transition_id=transition_id, draw=clock.draw()
+            )
+            answer = await client.call(CLOSE_FLOW_RUN, request)
+            self.state = answer.run.state or self.state
+        elif not self.state.is_final:
+            await client.call(END_LEASE, EndLease(run_id=run_id, epoch=epoch))
+        await self._tell_closed(was_closed=state is not None)
+
+    # --- telling
+
+    async def _tell_not_started(self, error: Exception) -> None:
+        self.child.ending = Crashed(message=exits.NOT_STARTED)
+        self.not_started = ProcessNotStarted(str(error))
+        self.not_started.__cause__ = error
+        await self.log.say(ERROR, f"Failed to start process for flow run '{self.log.run.id}'.", error)
+
+    async def _tell_unwatched(self, error: Exception) -> None:
+        await self.log.say(
+            ERROR,
+            f"An error occurred while monitoring flow run '{self.log.run.id}'. The flow run will not be marked as "
+            "failed, but an issue may have occurred.",
+            error,
+        )
+
+    async def _tell_exit(self, pid: int) -> None:
+        match self._report:
+            case ExitReport(status=0):
+                await self.log.say(INFO, f"Process {pid} exited cleanly.")
+            case ExitReport(status=status, explanation=explanation):
+                help_text = f"; {explanation}" if explanation else ""
+                await self.log.say(ERROR, f"Process {pid} exited with status code: {status}{help_text}")
+            case None:
+                return
+        if self._report.leftovers:
+            await self.log.say(
+                WARNING, f"Process {pid} left {self._report.leftovers} others behind; they were ended."
+            )
+        if not self._report.output_complete:
+            await self.log.say(WARNING, f"Not all that process {pid} wrote could be kept.")
+
+    async def _tell_not_closed(self, error: Exception) -> None:
+        run_id = self.log.run.id
+        await self.log.say(
+            ERROR,
+            f"Encountered exception while killing process of flow run '{run_id}'. Flow run may not be cancelled."
+            if self.child.ending is not None
+            else f"What became of flow run '{run_id}' cannot be stored; trying again.",
+            error,
+        )
+
+    async def _tell_closed(self, *, was_closed: bool) -> None:
+        match self.state.type:
+            case StateType.CRASHED if was_closed:
+                await self.log.say(
+                    INFO, f"Reported flow run '{self.log.run.id}' as crashed: {self.state.message}"
+                )
+            case StateType.CANCELLED if was_closed or self.child.ending is not None:
+                await self.log.say(INFO, f"Cancelled flow run '{self.log.run.id}'!")
+            case _:
+                pass
+
+
+def _supervision(run: FlowRun, place: Place) -> _Supervision:
+    witness = GuardedWitness(place.witness)
+    return _Supervision(
+        place=place,
+        child=ChildClient(place.client, run, witness, place.settings),
+        output=OutputLog(run, place.client, witness),
+        log=RunLog(
+            run=run, runner_name=place.runner_name, client=place.client, level=place.settings.log_level
+        ),
+        witness=witness,
+    )
