@@ -1,0 +1,267 @@
+"""An open runner: what it has from its start until its last run is over, and in which order that ends.
+
+Theory of operation. Cancelling whoever opened the runner must not cut the last words of its runs short. So the runs,
+those who watch over them, and the client that they speak through live in a shelter: a task that is shielded from that
+cancellation. What claims runs is outside, and goes at once. The runner leaves in order: schedules are paused, nothing
+is delayed any more, the runs have some time to end by themselves, those that do not are ended as their deployments
+say, and only then the watchers and the client go. Cancelled at any point of this, it goes on with the ending at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, final
+from uuid import UUID
+
+import trio
+from attrs import define, field, frozen
+
+from trioflow import clock
+from trioflow.core.deployments import OnShutdown
+from trioflow.core.states import Cancelled, Crashed, Scheduled, State
+from trioflow.engine.edges import own_nursery
+from trioflow.errors import RunAborted
+from trioflow.loops import Bell, Loop
+from trioflow.runner.cancelling import Cancelling
+from trioflow.runner.claim import Claims
+from trioflow.runner.delays import Delays
+from trioflow.runner.listen import Listening
+from trioflow.runner.owed import Owed
+from trioflow.runner.pausing import pause_schedules
+from trioflow.runner.poll import Poll
+from trioflow.runner.served import Served
+from trioflow.runner.supervise import Place
+from trioflow.wire.endpoints import READ_FLOW_RUN
+from trioflow.wire.requests import ReadFlowRun
+
+if TYPE_CHECKING:
+    from trioflow.client.client import Client
+    from trioflow.infrastructure.infrastructure import Infrastructure
+    from trioflow.runner.hand import Hand
+    from trioflow.runner.limiter import Limiter
+    from trioflow.runner.witness import Witness
+    from trioflow.settings import Settings
+
+_LATE_SECONDS = 10.0
+"""How much longer than their grace runs that are ended may take, all told; then their supervision is cancelled."""
+_STOPPED = "Its runner was stopped."
+
+
+@frozen(kw_only=True, eq=False)
+class Terms:
+    """What a runner was made with."""
+
+    name: str
+    settings: Settings
+    query_seconds: float
+    lead_seconds: float
+    """How long before it is due a run is claimed."""
+    limiter: Limiter
+    infrastructure: Infrastructure
+    witness: Witness
+    client: Client | None
+    """None when the runner opens the home by itself."""
+    served: Served = field(factory=Served)
+
+
+@final
+@define(eq=False)
+class Opened:
+    """The parts of an open runner; made in its shelter."""
+
+    terms: Terms
+    client: Client
+    claims: Claims
+    delays: Delays
+    cancelling: Cancelling
+    polling: Poll
+    owed: Owed
+    working: tuple[Loop, ...]
+    """Those that take on work; they end when the runner is stopped."""
+    watching: tuple[Loop, ...]
+    """Those that watch over the runs in hand; they outlive the others."""
+    pauses: bool = field(default=False, init=False)
+    """Whether its schedules are paused when it leaves."""
+    open: bool = field(default=True, init=False)
+    """It is not leaving yet."""
+    _left: trio.Event = field(factory=trio.Event, init=False)
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """All of them."""
+        return (*self.working, *self.watching)
+
+    def wake(self) -> None:
+        """Have the loops that take on work look again."""
+        for loop in self.working:
+            loop.bell.ring()
+
+    async def work(self) -> None:
+        """Take on work until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for loop in self.working:
+                nursery.start_soon(loop.keep_going, name=loop.name)
+
+    async def work_once(self) -> None:
+        """Take on what there is now, and wait until it is over (RL-02)."""
+        for loop in self.working:
+            await loop.run_once()
+        await self.cancelling.turn()
+        await self.claims.wait_none()
+
+    async def execute(self, run_id: UUID) -> State:
+        """Claim this run, and see it through. Cancelled, the run is ended as its deployment says.
+
+        Raises:
+            RunAborted: it cannot be claimed; says why.
+            RunNotFound: there is no such run.
+            RunnerIsFull: no slot is free.
+        """
+        hand = await self.claims.claim(run_id)
+        if hand.run is None:
+            raise RunAborted(f"flow run '{run_id}' was not claimed{hand.refusal}")
+        try:
+            await hand.over.wait()
+        except trio.Cancelled:
+            hand.request_end(self._last_state(hand), self.terms.settings.grace_seconds)
+            with self._last_words():
+                await hand.over.wait()
+            raise
+        if hand.outcome is not None:
+            return hand.outcome
+        run = await self.client.call(READ_FLOW_RUN, ReadFlowRun(run_id=run_id))
+        return run.state or Crashed()
+
+    # --- leaving
+
+    async def leave(self) -> None:
+        """Let the runs end, those that take too long by force, and call the hooks that are owed then."""
+        await self._close()
+        with trio.move_on_after(self.terms.settings.drain_seconds):
+            await self.claims.wait_none()
+        self._end_runs()
+        await self.claims.wait_none()
+        await self.owed.turn()
+        await self.owed.wait_called()
+
+    async def leave_at_once(self) -> None:
+        """End the runs now. Returns when nothing is in hand, cancelled or not; takes the grace and a little at most."""
+        with self._last_words():
+            if self.open:
+                await self._close()
+            self._end_runs()
+            await self.claims.wait_none()
+        self._left.set()
+
+    async def _close(self) -> None:
+        # In this order (LC-02).
+        if self.pauses:
+            await pause_schedules(self.client, self.terms.served.ids)
+        self.open = False
+        self.delays.hurry()
+
+    def _last_words(self) -> trio.CancelScope:
+        limit = self.terms.settings.grace_seconds + _LATE_SECONDS
+        return trio.CancelScope(shield=True, deadline=trio.current_time() + limit)
+
+    def _end_runs(self) -> None:
+        for hand in self.claims.in_hand.values():
+            hand.request_end(self._last_state(hand), self.terms.settings.grace_seconds)
+
+    def _last_state(self, hand: Hand) -> State:
+        policy = self.terms.served.on_shutdown_of(hand.run) if hand.run else OnShutdown.CANCEL
+        match policy:
+            case OnShutdown.CRASH:
+                return Crashed(message=_STOPPED)
+            case OnShutdown.RESCHEDULE:
+                return Scheduled(clock.now(), message=_STOPPED)
+            case OnShutdown.CANCEL:
+                return Cancelled(message=_STOPPED)
+
+    # --- the shelter
+
+    async def hold(self) -> None:
+        """Watch over the runs until the runner has left."""
+        async with trio.open_nursery() as nursery:
+            for loop in self.watching:
+                nursery.start_soon(loop.keep_going, name=loop.name)
+            await self._left.wait()
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def opened(terms: Terms) -> AsyncGenerator[Opened]:
+    """A runner that is open within the block; it has left when the block is over.
+
+    Raises:
+        StoreError: the home's database cannot be opened.
+    """
+    async with own_nursery() as nursery:
+        session = await nursery.start(_shelter, terms)
+        try:
+            yield session
+            await session.leave()
+        finally:
+            await session.leave_at_once()
+
+
+async def _shelter(terms: Terms, *, task_status: trio.TaskStatus[Opened]) -> None:
+    with trio.CancelScope(shield=True):
+        async with trio.open_nursery() as ground:
+            client = terms.client or await _open_home(terms.settings, ground)
+            heard = await client.now()
+            async with trio.open_nursery() as tasks:
+                session = _made(terms, client, heard, tasks)
+                task_status.started(session)
+                await session.hold()
+                tasks.cancel_scope.cancel()
+            ground.cancel_scope.cancel()
+
+
+async def _open_home(settings: Settings, nursery: trio.Nursery) -> Client:
+    from trioflow.serving import serve_home
+
+    client: Client = await nursery.start(serve_home, settings)
+    return client
+
+
+def _made(terms: Terms, client: Client, heard: int, nursery: trio.Nursery) -> Opened:
+    work, hooks, cancels = Bell(), Bell(), Bell()
+    place = Place(
+        client=client,
+        infrastructure=terms.infrastructure,
+        settings=terms.settings,
+        runner_name=terms.name,
+        witness=terms.witness,
+    )
+
+    def ring_all() -> None:
+        for bell in (work, hooks, cancels):
+            bell.ring()
+
+    claims = Claims(place, terms.limiter, terms.served, nursery, ring_all)
+    delays = Delays(nursery)
+    cancelling = Cancelling(claims, delays, cancels)
+    polling = Poll(claims, timedelta(seconds=terms.lead_seconds))
+    owed = Owed(claims, nursery)
+    listening = Listening(client, heard, cancelling, work, hooks)
+    seconds = terms.query_seconds
+    return Opened(
+        terms=terms,
+        client=client,
+        claims=claims,
+        delays=delays,
+        polling=polling,
+        cancelling=cancelling,
+        owed=owed,
+        working=(
+            Loop("Claiming runs", polling.turn, seconds, bell=work),
+            Loop("Calling owed hooks", owed.turn, seconds, bell=hooks),
+        ),
+        watching=(
+            Loop("Listening to changes", listening.turn, 0.0),
+            Loop("Watching over runs", cancelling.turn, 2 * seconds, bell=cancels),
+        ),
+    )
