@@ -32,6 +32,7 @@ ASYNC_EXEMPT = {
     "src/trioflow/store/writer.py": "ASYNC103,ASYNC104",  # the same; and a thread's last words
     # Shielded, with a deadline, by what is awaited: `last_words`, `taken_down`, `process.end`.
     "src/trioflow/engine/flow_runs.py": "ASYNC102",
+    "src/trioflow/engine/flows.py": "ASYNC128",  # `aserve` hands its task status on
     "src/trioflow/engine/sessions.py": "ASYNC102",
     "src/trioflow/engine/subflows.py": "ASYNC102",
     "src/trioflow/engine/task_runs.py": "ASYNC102,ASYNC120",  # a cancellation outweighs a run that is not found

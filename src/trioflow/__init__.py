@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trioflow.core.retries import exponential_backoff as exponential_backoff
+    from trioflow.core.schedules.cron import CronSchedule as CronSchedule
+    from trioflow.core.schedules.interval import IntervalSchedule as IntervalSchedule
+    from trioflow.core.schedules.rrule import RRuleSchedule as RRuleSchedule
     from trioflow.core.states import Cancelled as Cancelled
     from trioflow.core.states import Completed as Completed
     from trioflow.core.states import Crashed as Crashed
     from trioflow.core.states import Failed as Failed
     from trioflow.core.states import State as State
     from trioflow.core.states import StateType as StateType
+    from trioflow.deployments.deployment import FlowDeployment as FlowDeployment
+    from trioflow.deployments.run import run_deployment as run_deployment
     from trioflow.engine.annotations import allow_failure as allow_failure
     from trioflow.engine.annotations import quote as quote
     from trioflow.engine.annotations import unmapped as unmapped
@@ -46,10 +51,14 @@ __all__ = [
     "Cancelled",
     "Completed",
     "Crashed",
+    "CronSchedule",
     "Failed",
     "Flow",
+    "FlowDeployment",
     "Future",
+    "IntervalSchedule",
     "NurseryTaskRunner",
+    "RRuleSchedule",
     "Runner",
     "SequentialTaskRunner",
     "State",
@@ -71,6 +80,7 @@ __all__ = [
     "rerun",
     "result_of",
     "run",
+    "run_deployment",
     "serve",
     "tags",
     "task",
@@ -85,10 +95,14 @@ _HOMES = {
     "Cancelled": "core.states",
     "Completed": "core.states",
     "Crashed": "core.states",
+    "CronSchedule": "core.schedules.cron",
     "Failed": "core.states",
     "Flow": "engine.flows",
+    "FlowDeployment": "deployments.deployment",
     "Future": "engine.futures",
+    "IntervalSchedule": "core.schedules.interval",
     "NurseryTaskRunner": "task_runners.nursery",
+    "RRuleSchedule": "core.schedules.rrule",
     "Runner": "runner.runner",
     "SequentialTaskRunner": "task_runners.sequential",
     "State": "core.states",
@@ -109,6 +123,7 @@ _HOMES = {
     "rerun": "engine.starting",
     "result_of": "engine.results",
     "run": "engine.starting",
+    "run_deployment": "deployments.run",
     "serve": "serving.assembly",
     "tags": "engine.context",
     "task": "engine.tasks",

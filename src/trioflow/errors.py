@@ -148,6 +148,10 @@ class RunNotFound(TrioflowError, LookupError):
     """There is no such run."""
 
 
+class AmbiguousDeployment(TrioflowError, LookupError):
+    """Several deployments have this name."""
+
+
 class AmbiguousRun(TrioflowError, LookupError):
     """Several runs match."""
 

@@ -46,9 +46,20 @@ async def described(file: str, names: Sequence[str] = ()) -> list[FlowDeployment
 async def _answer(file: str, names: Sequence[str]) -> Answer:
     heard, told = os.pipe()
     command = [sys.executable, "-m", "trioflow.deployments", str(told), file, *names]
+    start = partial(
+        trio.run_process,
+        command,
+        check=False,
+        deliver_cancel=_kill,
+        env={**os.environ, **current_settings().as_environment()},
+        pass_fds=(told,),
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=_STDERR,
+    )
     async with trio.lowlevel.FdStream(heard) as stream, own_nursery() as nursery:
         try:
-            process: trio.Process = await nursery.start(partial(_run, command, told))
+            process: trio.Process = await nursery.start(start)
         finally:
             os.close(told)
         line = await _first_line(stream)
@@ -56,20 +67,6 @@ async def _answer(file: str, names: Sequence[str]) -> Answer:
             return Answer.read(line)
         code = await process.wait()
     raise EntrypointError(f"importing {file} ended its process with {_spoken(code)}")
-
-
-async def _run(command: Sequence[str], fd: int, task_status: trio.TaskStatus[trio.Process]) -> None:
-    await trio.run_process(
-        command,
-        check=False,
-        deliver_cancel=_kill,
-        env={**os.environ, **current_settings().as_environment()},
-        pass_fds=(fd,),
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=_STDERR,
-        task_status=task_status,
-    )
 
 
 async def _kill(process: trio.Process) -> None:

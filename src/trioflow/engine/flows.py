@@ -22,7 +22,7 @@ from typing import (
     overload,
 )
 
-from trio import TASK_STATUS_IGNORED, TaskStatus
+import trio
 
 from trioflow.core.keys import task_key
 from trioflow.core.states import State
@@ -156,7 +156,7 @@ class Flow(Generic[P, R]):
         *,
         limit: int | None = None,
         pause_on_shutdown: bool = True,
-        task_status: TaskStatus[Serving] = TASK_STATUS_IGNORED,
+        task_status: trio.TaskStatus[Serving] = trio.TASK_STATUS_IGNORED,
         **keywords: Unpack[DeploymentKeywords],
     ) -> None:
         """Deploy it, and run what is due in processes of their own, until cancelled; for a nursery.
