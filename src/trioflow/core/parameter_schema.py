@@ -57,20 +57,17 @@ def misfit(value: Any, schema: Schema) -> str | None:
             return None if None in misfits else _refused(value, schema)
         case {"enum": [*values]}:
             return None if value in values else _refused(value, schema)
+        case {"type": str(kind)} if kind in _KINDS and not _KINDS[kind](value, schema):
+            return _refused(value, schema)
         case {"type": "array"}:
             return _list_misfit(value, schema)
         case {"type": "object"}:
             return _object_misfit(value, schema)
-        case {"type": str(kind)} if kind in _KINDS:
-            return None if _KINDS[kind](value, schema) else _refused(value, schema)
         case _:
             return None
 
 
-def _list_misfit(value: Any, schema: Schema) -> str | None:
-    if not isinstance(value, list):
-        return _refused(value, schema)
-    values: list[Any] = value
+def _list_misfit(values: list[Any], schema: Schema) -> str | None:
     each: list[Schema] | None = schema.get("prefixItems")
     if each is None:
         each = [schema.get("items", {})] * len(values)
@@ -80,10 +77,7 @@ def _list_misfit(value: Any, schema: Schema) -> str | None:
     return next(_at_each((f"[{index}]", *part) for index, part in enumerate(parts)), None)
 
 
-def _object_misfit(value: Any, schema: Schema) -> str | None:
-    if not isinstance(value, Mapping):
-        return _refused(value, schema)
-    values: Mapping[str, Any] = value
+def _object_misfit(values: Mapping[str, Any], schema: Schema) -> str | None:
     each: Schema = schema.get("additionalProperties", {})
     return next(_at_each((f"[{key!r}]", part, each) for key, part in values.items()), None)
 
@@ -139,10 +133,12 @@ _FORMATS: dict[str, Callable[[str], Any]] = {
 _SWITCHES = (0, 1, "0", "1", "true", "True", "false", "False")
 
 _KINDS: dict[str, Callable[[Any, Schema], bool]] = {
+    "array": lambda value, _: isinstance(value, list),
     "boolean": lambda value, _: value in _SWITCHES,
     "integer": _is_whole,
     "null": lambda value, _: value is None,
     "number": _is_number,
+    "object": lambda value, _: isinstance(value, Mapping),
     "string": _is_text,
 }
 
