@@ -56,6 +56,11 @@ def run_name(draw: int) -> str:
     return f"{FIRST[rest % len(FIRST)]}-{SECOND[second]}"
 
 
+def drawn_run_name(draw: float) -> str:
+    """The readable name that a number from [0, 1) stands for; all of them are as likely."""
+    return run_name(int(draw * len(FIRST) * len(SECOND)))
+
+
 def task_run_name(task_name: str, dynamic_key: str) -> str:
     """What a task run is called that was given no name: the task's, and which call of it this is (TA-09)."""
     return f"{task_name}-{dynamic_key}"

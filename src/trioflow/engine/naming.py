@@ -52,4 +52,4 @@ def _called(template: Callable[[], Any]) -> str:
 
 def drawn_name() -> str:
     """A name for a run that nobody named: ``brave-otter``."""
-    return keys.run_name(int(clock.draw() * len(keys.FIRST) * len(keys.SECOND)))
+    return keys.drawn_run_name(clock.draw())

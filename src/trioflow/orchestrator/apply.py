@@ -26,6 +26,7 @@ _UPDATE_TASK_RUN, _task_run_changes = queries.update(
 _INSERT_STATE = queries.insert("states", rows.STATE_COLUMNS)
 _INSERT_LOG = queries.insert("logs", rows.LOG_COLUMNS)
 _PUT_LEASE = queries.upsert("leases", rows.LEASE_COLUMNS)
+_OWE = queries.insert("owed_hooks", rows.OWED_COLUMNS)
 _PUT_CACHE = queries.upsert("cache", rows.CACHE_COLUMNS)
 
 
@@ -35,9 +36,7 @@ def write(tx: Tx, desk: Desk) -> dict[int, Change | None]:
     Returns: what stands under each change number that was taken, for those who wait; None for a log record.
     """
     if desk.new_flows:
-        created = rows.instant_text(desk.now)
-        new = [(id_.bytes, name, created) for name, id_ in desk.new_flows.items()]
-        tx.executemany("INSERT INTO flows (id, name, created) VALUES (?, ?, ?)", new)
+        write_flows(tx, desk)
     if desk.leases_changed:
         _write_leases(tx, desk)
     if desk.runs_changed:
@@ -46,7 +45,17 @@ def write(tx: Tx, desk: Desk) -> dict[int, Change | None]:
         _write_slots(tx, desk)
     if desk.cache_changed:
         tx.executemany(_PUT_CACHE, [rows.cache_row(key, desk.cached[key]) for key in desk.cache_changed])
+    if desk.owed:
+        tx.executemany(_OWE, [rows.owed_row(owed.run, owed.state, owed.holder) for owed in desk.owed])
     return _write_numbered(tx, desk)
+
+
+def write_flows(tx: Tx, desk: Desk) -> None:
+    """Write the flows that were heard of for the first time; what is written now may refer to them."""
+    created = rows.instant_text(desk.now)
+    new = [(id_.bytes, name, created) for name, id_ in desk.new_flows.items()]
+    tx.executemany("INSERT INTO flows (id, name, created) VALUES (?, ?, ?)", new)
+    desk.new_flows.clear()
 
 
 def _write_runs(tx: Tx, desk: Desk) -> None:

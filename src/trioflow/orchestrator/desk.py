@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict, Unpack, final
 from uuid import UUID
 
@@ -29,7 +29,7 @@ from trioflow.core.decisions import (
     TagLimit,
     TakeSlots,
 )
-from trioflow.core.leases import Lease
+from trioflow.core.leases import Lease, Owner
 from trioflow.core.runs import FlowRun, Run, TaskRun
 from trioflow.core.states import State
 from trioflow.core.tables import Table, decide
@@ -37,6 +37,9 @@ from trioflow.core.verdicts import Reject, Verdict
 from trioflow.errors import RunNotFound, TrioflowBug
 from trioflow.orchestrator.decoded import Decoded
 from trioflow.wire.requests import LogRecord
+
+DOWNTIME = timedelta(seconds=60)
+"""How long schedules may usually go without a look."""
 
 Call = tuple["UUID | None", str, str]
 """What a task run is found by on a rerun: flow run, task key, dynamic key."""
@@ -49,6 +52,15 @@ class Transition:
     run: Run
     state: State
     reason: str | None
+
+
+@frozen
+class Owed:
+    """The hooks that are owed for a final state: ``holder`` is who runs the run's code, and so will call them."""
+
+    run: FlowRun
+    state: State
+    holder: Owner | None
 
 
 class Asked(TypedDict, total=False):
@@ -69,6 +81,8 @@ class Desk:
     now: datetime
     flow_table: Table
     task_table: Table
+    downtime: timedelta = DOWNTIME
+    """Longer than this without a look at a schedule is a downtime."""
     decoded: Decoded = field(factory=Decoded)
 
     flows: dict[str, UUID] = field(factory=dict[str, UUID])
@@ -94,6 +108,7 @@ class Desk:
     cache_changed: set[str] = field(factory=set[str])
 
     history: list[Transition] = field(factory=list[Transition])
+    owed: list[Owed] = field(factory=list[Owed])
     logs: list[LogRecord] = field(factory=list[LogRecord])
 
     def flow_run(self, run_id: UUID) -> FlowRun:
@@ -147,6 +162,10 @@ class Desk:
         for holders in self.holders.values():
             for holder in [holder for holder, lease_id in holders.items() if lease_id == run_id]:
                 del holders[holder]
+
+    def disown(self, root_id: UUID) -> None:
+        """Nobody is left to call the hooks that are owed for the run under this root: whoever comes first may."""
+        self.owed = [evolve(owed, holder=None) if owed.run.root_id == root_id else owed for owed in self.owed]
 
     def judge(self, run: Run, state: State, transition_id: UUID, **asked: Unpack[Asked]) -> Verdict:
         """Decide whether ``run`` may be in ``state``, and take what was decided onto the desk."""
@@ -204,6 +223,9 @@ class Desk:
             return
         reason = decision.verdict.reason if isinstance(decision.verdict, Reject) else None
         self.history.append(Transition(run, run.state, reason))
+        if isinstance(run, FlowRun) and run.state.is_final and run.state.type in run.hooked:
+            lease = self.leases.get(run.root_id)
+            self.owed.append(Owed(run, run.state, lease.owner if lease else None))
         for effect in decision.effects:
             self._apply(effect, run, run.state)
 

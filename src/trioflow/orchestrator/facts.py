@@ -26,8 +26,11 @@ from trioflow.store.store import Tx
 from trioflow.wire.requests import (
     BeginTaskRun,
     ClaimFlowRun,
+    CloseFlowRun,
+    CreateDeploymentRun,
     CreateFlowRun,
     EndLease,
+    PrepareFlowRun,
     ProposeFlowRunState,
     ProposeTaskRunState,
     RenameRun,
@@ -56,7 +59,7 @@ class _Wanted:
             case ProposeTaskRunState():
                 self.task_runs.add(request.run_id)
                 self._note_step(request.run_id, request.transition_id, request.state)
-            case ProposeFlowRunState():
+            case ProposeFlowRunState() | CloseFlowRun():
                 self.flow_runs.add(request.run_id)
                 self._note_step(request.run_id, request.transition_id, request.state)
             case ClaimFlowRun():
@@ -70,7 +73,10 @@ class _Wanted:
             case RenameRun():
                 self.flow_runs.add(request.run_id)
                 self.task_runs.add(request.run_id)
-            case EndLease():
+            case CreateDeploymentRun():
+                self.flow_runs.add(request.id)
+                self._note_step(request.id, request.transition_id)
+            case EndLease() | PrepareFlowRun():
                 self.flow_runs.add(request.run_id)
             case _:
                 pass
@@ -96,10 +102,7 @@ def load(tx: Tx, desk: Desk, requests: Sequence[object]) -> None:
     wanted = _Wanted()
     for request in requests:
         wanted.note(request)
-    if wanted.flow_names:
-        desk.flows.update(
-            (name, UUID(bytes=id_)) for name, id_ in select_in(tx, FLOWS, "name", wanted.flow_names)
-        )
+    load_flows(tx, desk, wanted.flow_names)
     load_task_runs(tx, desk, wanted.task_runs)
     _load_calls(tx, desk, wanted.calls)
     above = {id_ for run in desk.task_runs.values() for id_ in (run.flow_run_id, run.root_id) if id_}
@@ -107,6 +110,11 @@ def load(tx: Tx, desk: Desk, requests: Sequence[object]) -> None:
     _load_answers(tx, desk, wanted)
     _load_cache(tx, desk, wanted.cache_keys)
     _load_limits(tx, desk, wanted.tags.union(*(run.tags for run in desk.task_runs.values())))
+
+
+def load_flows(tx: Tx, desk: Desk, names: Iterable[str]) -> None:
+    """Put the ids of the flows with these names onto the desk, as far as there are any."""
+    desk.flows.update((name, UUID(bytes=id_)) for name, id_ in select_in(tx, FLOWS, "name", names))
 
 
 def load_task_runs(tx: Tx, desk: Desk, ids: Iterable[UUID]) -> None:

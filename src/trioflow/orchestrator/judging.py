@@ -11,15 +11,21 @@ from trioflow.core.leases import Lease, lease_end
 from trioflow.core.runs import NO_RETRIES, FlowRun, TaskRun
 from trioflow.core.states import Pending, Scheduled
 from trioflow.core.verdicts import Abort, Accept
-from trioflow.errors import RunNotFound
-from trioflow.orchestrator.reaping import reap
+from trioflow.errors import RunAborted, RunNotFound
+from trioflow.orchestrator.endings import close_flow_run, reap
+from trioflow.orchestrator.handlers.deployments import deployment_with
+from trioflow.orchestrator.planning import run_of
+from trioflow.orchestrator.turns import out_of_turn
 from trioflow.wire.replies import Done, FlowRunAnswer, TaskRunAnswer
 from trioflow.wire.requests import (
     AppendLogs,
     BeginTaskRun,
     ClaimFlowRun,
+    CloseFlowRun,
+    CreateDeploymentRun,
     CreateFlowRun,
     EndLease,
+    PrepareFlowRun,
     ProposeFlowRunState,
     ProposeTaskRunState,
     RenameRun,
@@ -39,6 +45,8 @@ def answer(tx: Tx, desk: Desk, request: object) -> object:
 
     Raises:
         RunNotFound: it names a run that does not exist.
+        DeploymentNotFound: it names a deployment that does not exist.
+        RunAborted: it comes from an owner of the past.
     """
     match request:
         case BeginTaskRun():
@@ -54,6 +62,18 @@ def answer(tx: Tx, desk: Desk, request: object) -> object:
             return create_flow_run(desk, request)
         case ClaimFlowRun():
             return claim_flow_run(tx, desk, request)
+        case CloseFlowRun():
+            return close_flow_run(tx, desk, request)
+        case _:
+            return _answer_rare(tx, desk, request)
+
+
+def _answer_rare(tx: Tx, desk: Desk, request: object) -> object:
+    match request:
+        case PrepareFlowRun():
+            return prepare_flow_run(desk, request)
+        case CreateDeploymentRun():
+            return create_deployment_run(tx, desk, request)
         case EndLease():
             return end_lease(desk, request)
         case RenameRun():
@@ -73,6 +93,8 @@ def create_flow_run(desk: Desk, request: CreateFlowRun) -> FlowRunAnswer:
         name=request.name,
         root_id=request.root_id or request.id,
         retry=request.retry,
+        hooked=request.hooked,
+        timeout=request.timeout,
         parameters=request.parameters,
         tags=request.tags,
         parent_task_run_id=request.parent_task_run_id,
@@ -90,12 +112,54 @@ def create_flow_run(desk: Desk, request: CreateFlowRun) -> FlowRunAnswer:
     return FlowRunAnswer(verdict, run)
 
 
+def create_deployment_run(tx: Tx, desk: Desk, request: CreateDeploymentRun) -> FlowRunAnswer:
+    """A new run of a deployment; the one that there is, when it was created before.
+
+    Raises:
+        DeploymentNotFound: there is no such deployment.
+    """
+    existing = desk.flow_runs.get(request.id)
+    if existing is not None and existing.state is not None:
+        return FlowRunAnswer(Accept(existing.state), existing)
+    deployment = deployment_with(tx, request.deployment_id)
+    run = evolve(
+        run_of(deployment, request.id, request.name, desk.now),
+        parameters={**deployment.parameters, **request.parameters},
+        tags=deployment.tags | request.tags,
+    )
+    verdict = desk.judge(run, Scheduled(request.scheduled_time or desk.now), request.transition_id)
+    return FlowRunAnswer(verdict, desk.flow_runs.get(run.id, run))
+
+
+def prepare_flow_run(desk: Desk, request: PrepareFlowRun) -> FlowRun:
+    """What the loaded flow says of its run; an owner of the past has no say in it.
+
+    Raises:
+        RunAborted: the run has another owner now.
+    """
+    run = desk.flow_run(request.run_id)
+    epoch = desk.flow_run(run.root_id).epoch
+    if request.epoch < epoch:
+        raise RunAborted(f"This comes from epoch {request.epoch} of the run, which is in epoch {epoch}.")
+    prepared = evolve(
+        run,
+        retry=request.retry,
+        flow_version=request.flow_version,
+        hooked=request.hooked,
+        timeout=request.timeout,
+    )
+    desk.put(prepared)
+    return prepared
+
+
 def claim_flow_run(tx: Tx, desk: Desk, request: ClaimFlowRun) -> FlowRunAnswer:
     """PENDING under a new owner with a new epoch, unless somebody who lives owns it."""
     run = _without_dead_owner(tx, desk, request.run_id)
     lease = desk.leases.get(run.id)
     if lease is not None and request.transition_id not in desk.answered:
         reason = f"Run is owned by process {lease.owner.pid} until {lease.expires:%H:%M:%S} UTC."
+        return FlowRunAnswer(Abort(reason, run.state), run)
+    if request.transition_id not in desk.answered and (reason := out_of_turn(tx, desk, run)):
         return FlowRunAnswer(Abort(reason, run.state), run)
     if request.rerun and run.state is not None and run.state.is_final:
         run = _schedule_again(desk, run)

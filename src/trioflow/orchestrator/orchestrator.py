@@ -14,39 +14,54 @@ it would undo its neighbours' work only to have it done again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from attrs import define, field
 
 from trioflow import clock, processes
 from trioflow.core.leases import LEASE_SECONDS, lease_end
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS
-from trioflow.errors import RunNotFound, StoreError
-from trioflow.orchestrator import apply, facts, handlers
+from trioflow.errors import (
+    DeploymentNotFound,
+    ParameterError,
+    RunAborted,
+    RunNotFound,
+    StoreError,
+    TrioflowError,
+)
+from trioflow.orchestrator import apply, deployments, facts, handlers, planning, ready
 from trioflow.orchestrator.changes import ChangeHub
 from trioflow.orchestrator.decoded import Decoded
-from trioflow.orchestrator.desk import Desk
+from trioflow.orchestrator.desk import DOWNTIME, Desk
+from trioflow.orchestrator.endings import reap
+from trioflow.orchestrator.handlers import owed_hooks
 from trioflow.orchestrator.judging import answer
-from trioflow.orchestrator.reaping import reap
 from trioflow.store import rows
 from trioflow.store.queries import LEASES
 from trioflow.store.store import Durability
+from trioflow.wire.replies import HooksToCall, ReadyRuns
 from trioflow.wire.requests import (
     AppendLogs,
     BeginTaskRun,
+    FindReadyRuns,
     ProposeFlowRunState,
     ProposeTaskRunState,
     RenameRun,
+    TakeOwedHooks,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from trioflow.core.tables import Table
     from trioflow.store.store import Store, Tx
     from trioflow.wire.endpoints import Endpoint
 
+R = TypeVar("R")
+
 _RENEWALS_A_LEASE = 3
+_REFUSALS = (RunNotFound, DeploymentNotFound, ParameterError, RunAborted)
 
 
 @final
@@ -57,6 +72,8 @@ class Orchestrator:
     store: Store
     flow_table: Table = FLOW_RUNS
     task_table: Table = TASK_RUNS
+    downtime: timedelta = DOWNTIME
+    """Longer than this without a look at a schedule is a downtime, for which its catch-up policy holds."""
     changes: ChangeHub = field(init=False)
     _decoded: Decoded = field(factory=Decoded, init=False)
 
@@ -81,7 +98,53 @@ class Orchestrator:
             return await self.store.read(lambda tx: read(tx, request))
         if (write := handlers.WRITES.get(endpoint.name)) is not None:
             return await self.store.transact(lambda tx: write(tx, request))
-        return await self._propose(request)
+        if (judge := deployments.JUDGED.get(endpoint.name)) is not None:
+            return await self.transact(lambda tx, desk: judge(tx, desk, request))
+        match request:
+            case FindReadyRuns():
+                return await self._find_ready_runs(request)
+            case TakeOwedHooks():
+                return await self._take_owed_hooks(request)
+            case _:
+                return await self._propose(request)
+
+    async def transact(self, fn: Callable[[Tx, Desk], R]) -> R:
+        """What ``fn`` returned, after its transaction and all that it left on the desk was committed.
+
+        Raises:
+            StoreError: the database cannot do it; nothing has changed.
+            Exception: what ``fn`` raised; nothing has changed.
+        """
+
+        def judged(tx: Tx) -> R:
+            desk = self._desk()
+            result = fn(tx, desk)
+            self._write(tx, desk)
+            return result
+
+        try:
+            return await self.store.transact(judged)
+        except StoreError:
+            self.changes.forget()
+            raise
+
+    async def _find_ready_runs(self, request: FindReadyRuns) -> ReadyRuns:
+        """From a snapshot, as a rule; nothing is given out that a schedule's catch-up or overlap policy would drop."""
+        ids, since = request.deployment_ids, clock.now() - self.downtime
+        if await self.store.read(lambda tx: planning.unlooked_at(tx, ids, since)):
+            await self.transact(
+                lambda tx, desk: planning.look_at(tx, desk, planning.unlooked_at(tx, ids, since))
+            )
+        found = await self.store.read(lambda tx: ready.survey(tx, request, clock.now()))
+        if found.is_quiet:
+            return found.reply
+        return await self.transact(lambda tx, desk: ready.settle(tx, desk, request))
+
+    async def _take_owed_hooks(self, request: TakeOwedHooks) -> HooksToCall:
+        """Nothing is owed, as a rule, and nothing is written then."""
+        if not await self.store.read(lambda tx: owed_hooks.hooks_for(tx, request, clock.now())):
+            return HooksToCall(())
+        return await self.store.transact(lambda tx: owed_hooks.take_owed_hooks(tx, request, clock.now()))
 
     async def _propose(self, request: Any) -> Any:
         try:
@@ -89,7 +152,7 @@ class Orchestrator:
         except StoreError:
             self.changes.forget()
             raise
-        if isinstance(reply, RunNotFound):
+        if isinstance(reply, TrioflowError):
             raise reply
         return reply
 
@@ -101,7 +164,7 @@ class Orchestrator:
         return replies
 
     def _desk(self) -> Desk:
-        return Desk(clock.now(), self.flow_table, self.task_table, self._decoded)
+        return Desk(clock.now(), self.flow_table, self.task_table, self.downtime, self._decoded)
 
     def _write(self, tx: Tx, desk: Desk) -> None:
         self.changes.note(apply.write(tx, desk))
@@ -120,7 +183,7 @@ class Orchestrator:
 def _answer(tx: Tx, desk: Desk, request: Any) -> object:
     try:
         return answer(tx, desk, request)
-    except RunNotFound as error:
+    except _REFUSALS as error:
         return error
 
 

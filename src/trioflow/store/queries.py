@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from trioflow.store import rows
+from trioflow.store import deployment_rows, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +28,17 @@ STATES = "SELECT run_id, reason, type, name, message, details, at, id FROM state
 SLOTS = "SELECT tag, task_run_id, lease_id FROM slots"
 LIMITS = "SELECT tag, max_slots FROM concurrency_limits"
 FLOWS = "SELECT name, id FROM flows"
+DEPLOYMENTS = (
+    f"SELECT {', '.join(f'deployments.{column}' for column in deployment_rows.DEPLOYMENT_COLUMNS)}, flows.name"
+    " FROM deployments JOIN flows ON flows.id = deployments.flow_id"
+)
+SCHEDULES = _select(deployment_rows.SCHEDULE_COLUMNS, "schedules")
+
+PLANNED = (
+    "(state_type = 'SCHEDULED' AND fire_key IS NOT NULL AND epoch = 0 AND attempt = 0"
+    " AND next_scheduled_start = expected_start)"
+)
+"""A flow run that its schedule planned, and that nobody has claimed, moved or rerun since: an intention."""
 
 
 def select_in(tx: Tx, select: str, column: str, values: Iterable[Any]) -> Sequence[Row]:

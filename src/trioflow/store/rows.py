@@ -66,6 +66,7 @@ STATE_COLUMNS = (
 )
 CACHE_COLUMNS = ("key", "expiration", *_STATE)
 LEASE_COLUMNS = ("run_id", "epoch", "host", "pid", "started", "expires")
+OWED_COLUMNS = ("run_id", "version", "state_type", "host", "pid", "started", "tries")
 LOG_COLUMNS = ("number", "flow_run_id", "task_run_id", "logger", "level", "message", "at")
 
 
@@ -87,17 +88,17 @@ def flow_run_row(run: FlowRun) -> Row:
         *_state_columns(run.state),
         *_times_columns(run),
         json_text(run.parameters),
-        _set_text(run.tags),
+        set_text(run.tags),
         _bytes(run.parent_task_run_id),
         _bytes(run.deployment_id),
         run.infrastructure_pid,
-        _set_text(run.pause_keys),
+        set_text(run.pause_keys),
         run.resuming,
         run.entrypoint,
         run.flow_version,
         instant_text(run.created),
         run.fire_key,
-        _set_text(run.hooked),
+        set_text(run.hooked),
         run.timeout,
     )
 
@@ -114,20 +115,20 @@ def flow_run_from(row: Sequence[Any]) -> FlowRun:
         attempt=row[6],
         retries_used=row[7],
         state=_state_from(row[8:15]),
-        retry=_retry_from(row[15]),
+        retry=retry_from(row[15]),
         times=_times_from(row[16:21]),
         parameters=orjson.loads(row[21]),
-        tags=_set_from(row[22]),
+        tags=set_from(row[22]),
         parent_task_run_id=_uuid(row[23]),
         deployment_id=_uuid(row[24]),
         infrastructure_pid=row[25],
-        pause_keys=_set_from(row[26]),
+        pause_keys=set_from(row[26]),
         resuming=bool(row[27]),
         entrypoint=row[28],
         flow_version=row[29],
         created=_instant(row[30]),
         fire_key=row[31],
-        hooked=frozenset(map(StateType, orjson.loads(row[32]))) if row[32] else frozenset(),
+        hooked=types_from(row[32]),
         timeout=row[33],
     )
 
@@ -147,7 +148,7 @@ def task_run_row(run: TaskRun) -> Row:
         run.flow_run_attempt,
         *_state_columns(run.state),
         *_times_columns(run),
-        _set_text(run.tags),
+        set_text(run.tags),
         json_text(run.inputs) if run.inputs else None,
         instant_text(run.created),
     )
@@ -167,9 +168,9 @@ def task_run_from(row: Sequence[Any]) -> TaskRun:
         retries_used=row[8],
         flow_run_attempt=row[9],
         state=_state_from(row[10:17]),
-        retry=_retry_from(row[17]),
+        retry=retry_from(row[17]),
         times=_times_from(row[18:23]),
-        tags=_set_from(row[23]),
+        tags=set_from(row[23]),
         inputs=orjson.loads(row[24]) if row[24] else {},
         created=_instant(row[25]),
     )
@@ -185,6 +186,12 @@ def lease_from(row: Sequence[Any]) -> Lease:
     """The lease that stands in a row."""
     owner = Owner(host=row[2], pid=row[3], started=row[4])
     return Lease(run_id=UUID(bytes=row[0]), epoch=row[1], owner=owner, expires=datetime.fromisoformat(row[5]))
+
+
+def owed_row(run: FlowRun, state: State, holder: Owner | None) -> Row:
+    """The row of hooks that are owed for the state that ``run`` is in, in the order of `OWED_COLUMNS`."""
+    held = (holder.host, holder.pid, holder.started) if holder else (None, None, None)
+    return run.id.bytes, run.version, state.type.value, *held, 0
 
 
 def history_row(number: int, run: FlowRun | TaskRun, state: State, reason: str | None) -> Row:
@@ -290,7 +297,7 @@ def _state_from(columns: Sequence[Any]) -> State | None:
 def _times_columns(run: FlowRun | TaskRun) -> Row:
     times = run.times
     return (
-        None if run.retry is NO_RETRIES or run.retry == NO_RETRIES else json_text(asdict(run.retry)),
+        retry_text(run.retry),
         instant_text(times.expected_start),
         instant_text(times.next_scheduled_start),
         instant_text(times.started),
@@ -310,7 +317,13 @@ def _times_from(columns: Sequence[Any]) -> RunTimes:
     )
 
 
-def _retry_from(text: str | None) -> RetryPolicy:
+def retry_text(retry: RetryPolicy) -> str | None:
+    """A retry policy; nothing for none."""
+    return None if retry is NO_RETRIES or retry == NO_RETRIES else json_text(asdict(retry))
+
+
+def retry_from(text: str | None) -> RetryPolicy:
+    """The policy that `retry_text` spelt."""
     if text is None:
         return NO_RETRIES
     fields: dict[str, Any] = orjson.loads(text)
@@ -348,13 +361,20 @@ def _data_text(data: Any) -> str | None:
     )
 
 
-def _set_text(values: Iterable[str]) -> str | None:
+def set_text(values: Iterable[str]) -> str | None:
+    """A set, sorted; nothing for an empty one."""
     ordered = sorted(values)
     return json_text(ordered) if ordered else None
 
 
-def _set_from(text: str | None) -> frozenset[str]:
+def set_from(text: str | None) -> frozenset[str]:
+    """The set that `set_text` spelt."""
     return frozenset(orjson.loads(text)) if text else frozenset()
+
+
+def types_from(text: str | None) -> frozenset[StateType]:
+    """The types that `set_text` spelt."""
+    return frozenset(map(StateType, orjson.loads(text))) if text else frozenset()
 
 
 def _bytes(id_: UUID | None) -> bytes | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trioflow.orchestrator.handlers import limits, logs, runs
+from trioflow.orchestrator.handlers import deployments, limits, logs, owed_hooks, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +24,13 @@ READS: Mapping[str, Callable[[Tx, Any], Any]] = {
     "find_task_runs": runs.find_task_runs,
     "find_logs": logs.find_logs,
     "find_concurrency_limits": limits.find_concurrency_limits,
+    "read_deployment": deployments.read_deployment,
+    "find_deployments": deployments.find_deployments,
 }
 """Endpoint name -> what answers it from a snapshot."""
 
-WRITES: Mapping[str, Callable[[Tx, Any], Any]] = {"set_concurrency_limit": limits.set_concurrency_limit}
+WRITES: Mapping[str, Callable[[Tx, Any], Any]] = {
+    "set_concurrency_limit": limits.set_concurrency_limit,
+    "settle_hooks": owed_hooks.settle_hooks,
+}
 """Endpoint name -> what takes effect in a transaction of its own."""

@@ -46,9 +46,14 @@ def find_flow_runs(tx: Tx, request: FindFlowRuns) -> FlowRuns:
     where.has_suffix("id", which.id_suffix)
     where.equal("name", which.name)
     where.equal("parent_task_run_id", which.parent_task_run_id)
+    where.equal("deployment_id", which.deployment_id)
     where.among("state_type", sorted(which.state_types))
     if which.roots_only:
         where.add("root_id = id")
+    if which.due_before is not None:
+        never_started = "state_type = 'SCHEDULED' AND attempt = 0"
+        due = rows.instant_text(which.due_before)
+        where.add(f"NOT ({never_started} AND next_scheduled_start >= ?)", due)
     if which.flow_name is not None:
         where.add("flow_id = (SELECT id FROM flows WHERE name = ?)", which.flow_name)
     page = (*where.parameters, which.limit, which.offset)
