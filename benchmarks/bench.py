@@ -1,6 +1,7 @@
 """What trioflow costs beside a bare SQLite log. Each call prints one JSON line.
 
     python benchmarks/bench.py {sequential|concurrent|empty-flow|import|bare-log} --n N [--group G]
+    python benchmarks/bench.py {serve-latency|cancel-latency|served-tasks|served-runs} --n N
 
 Every run has a fresh home of its own. ``bare-log`` is the yardstick: the same rows with the same durability, written
 by hand, ``--group`` tasks in each transaction (1 beside sequential, 100 beside concurrent).
@@ -199,12 +200,28 @@ class BareLog:
         return uuid.uuid4().bytes, task, version, type_, type_.title(), at
 
 
+def served(name: str) -> Callable[[int, int], tuple[float, float]]:
+    """One of the benchmarks of what serving costs; they are loaded when one of them is run."""
+
+    def measure(n: int, group: int) -> tuple[float, float]:
+        import served as benchmarks
+
+        answer: tuple[float, float] = getattr(benchmarks, name)(n, group)
+        return answer
+
+    return measure
+
+
 BENCHMARKS = {
     "sequential": sequential,
     "concurrent": concurrent,
     "empty-flow": empty_flow,
     "import": import_,
     "bare-log": bare_log,
+    "serve-latency": served("serve_latency"),
+    "cancel-latency": served("cancel_latency"),
+    "served-tasks": served("served_tasks"),
+    "served-runs": served("served_runs"),
 }
 
 if __name__ == "__main__":
