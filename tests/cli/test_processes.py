@@ -99,6 +99,62 @@ def test_a_second_ctrl_c_ends_code_that_never_comes_to_a_checkpoint(shell, start
     assert shell.the_only_run()["state"]["type"] == "CRASHED"
 
 
+HOLDING_ON = """
+import threading
+from trioflow import flow
+
+def hangs(flow, flow_run, state):
+    print("hanging", flush=True)
+    threading.Event().wait()
+
+@flow(on_cancellation=[hangs] if {hanging} else None)
+def holds_on() -> None:
+    print("ready", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_second_ctrl_c_ends_a_thread_that_holds_on(shell, start):
+    process = start(HOLDING_ON.format(hanging=False))
+    read_until(process, "ready")
+    process.send_signal(signal.SIGINT)
+    assert "Ctrl-C again ends it at once" in said_next(process, "Cancelling")
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "Crash detected! Execution was aborted by an interrupt signal." in err
+    assert "Traceback" not in err
+    state = shell.the_only_run()["state"]
+    assert (state["type"], state["message"]) == (
+        "CANCELLED",
+        "Cancelled; its code had already ended in Crashed('Execution was aborted by an interrupt signal.').",
+    )
+
+
+def test_a_third_ctrl_c_waits_for_no_hook(shell, start):
+    process = start(HOLDING_ON.format(hanging=True))
+    read_until(process, "ready")
+    process.send_signal(signal.SIGINT)
+    said_next(process, "Cancelling")
+    process.send_signal(signal.SIGINT)
+    read_until(process, "hanging")
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=30) == 130
+    assert shell.the_only_run()["state"]["type"] == "CANCELLED"
+
+
+def said_next(process: subprocess.Popen[str], beginning: str) -> str:
+    """Waits for a line on stderr that begins so."""
+    for said in process.stderr:
+        if said.startswith(beginning):
+            return said
+    pytest.fail(f"{beginning!r} was never said")
+
+
 def test_sigterm_ends_the_run_and_stores_the_state(shell, start):
     process = start(WAITING)
     read_until(process, "ready")

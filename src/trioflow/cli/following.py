@@ -1,7 +1,8 @@
 """Runs a flow in this process and watches it: the screen while it goes on, then its last line and its result.
 
 The first Ctrl-C asks the store to cancel the run, as `flow-run cancel` does: user code can clean up, and the state is
-stored before this process ends. The second one is Trio's own: it interrupts the code, and the run crashes. SIGTERM
+stored before this process ends. The second one interrupts async code that is at work; where none is, a thread or a
+clean-up may hold on to the run, so its end is stored and the process exits. A third one does not wait for that. SIGTERM
 cancels the scope that the run lives in.
 """
 
@@ -25,7 +26,9 @@ from trioflow.cli.screens import Screen, View
 from trioflow.client.connect import current_client
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import State, StateType
+from trioflow.engine.context import innermost
 from trioflow.engine.crashes import TERMINATED
+from trioflow.engine.scripts import crash_at_once
 from trioflow.errors import TrioflowBug
 from trioflow.wire.endpoints import FIND_TASK_RUNS, READ_FLOW_RUN
 from trioflow.wire.filters import ChangeFilter, TaskRunFilter
@@ -69,38 +72,45 @@ async def follow(
     state: State | None = None
     with (
         screen,
-        _first_interrupt(follower.interrupted.set),
+        _interrupts() as interrupts,
         trio.open_signal_receiver(signal.SIGTERM) as terminated,
     ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(follower.listen, after)
             nursery.start_soon(follower.draw)
-            nursery.start_soon(follower.cancel_when_interrupted)
+            nursery.start_soon(follower.end_when_interrupted, interrupts)
             nursery.start_soon(follower.end_when_terminated, terminated, nursery.cancel_scope)
             try:
                 state = await drive()
-            except KeyboardInterrupt:  # The second one. The engine has reported it by now.
+            except KeyboardInterrupt:  # A second one. The engine has reported it by now.
                 follower.cut_off_by(signal.SIGINT)
             nursery.cancel_scope.cancel()
     return await follower.outcome(state)
 
 
 @contextmanager
-def _first_interrupt(hear: Callable[[], None]) -> Generator[None]:
-    """Within the block the first SIGINT calls ``hear`` on the loop's thread; all later ones are as before."""
-    token = trio.lowlevel.current_trio_token()
+def _interrupts() -> Generator[AsyncIterator[None]]:
+    """Within the block, each SIGINT; all but the first are raised in a run's async code, if it is at work.
 
-    def once(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, before)
-        token.run_sync_soon(hear)
+    Such code may never come to a checkpoint, and then nobody here would hear of them.
+    """
+    token = trio.lowlevel.current_trio_token()
+    send, receive = trio.open_memory_channel[None](inf)
+
+    def first(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, later)
+        token.run_sync_soon(send.send_nowait, None)
+
+    def later(_number: int, _frame: FrameType | None) -> None:
+        if innermost() is not None and not trio.lowlevel.currently_ki_protected():
+            raise KeyboardInterrupt
+        token.run_sync_soon(send.send_nowait, None)
 
     before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:  # So it is in a shell's background.
-        yield
-        return
-    signal.signal(signal.SIGINT, once)
+    if before is not signal.SIG_IGN:  # So it is in a shell's background.
+        signal.signal(signal.SIGINT, first)
     try:
-        yield
+        yield receive
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -112,7 +122,7 @@ class _Follower:
     flow_name: str
     progress: Progress
     screen: Screen
-    interrupted: trio.Event = field(factory=trio.Event)
+    _drawing: trio.CancelScope = field(factory=trio.CancelScope)
     _signal: signal.Signals | None = None
     _run_name: str = ""
     _running: tuple[str, ...] = ()
@@ -161,6 +171,10 @@ class _Follower:
 
     async def draw(self) -> None:
         """Shows what has changed, at most ten times a second, and twice a second that time goes by."""
+        with self._drawing:
+            await self._draw()
+
+    async def _draw(self) -> None:
         looked_at = shown_at = -inf
         while True:
             now = trio.current_time()
@@ -182,14 +196,17 @@ class _Follower:
         """This ended the run."""
         self._signal = cause
 
-    async def cancel_when_interrupted(self) -> None:
-        """Turns the first Ctrl-C into the request that anybody can make."""
-        await self.interrupted.wait()
-        if self._signal is not None:
-            return
-        self.cut_off_by(signal.SIGINT)
-        tell("Cancelling the run; Ctrl-C again ends it at once.")
-        await request_cancel(self.client, self.progress.run_id, "Ctrl-C at its terminal.")
+    async def end_when_interrupted(self, interrupts: AsyncIterator[None]) -> None:
+        """Turns the first Ctrl-C into the request that anybody can make; has the next one end what holds on."""
+        await anext(interrupts)
+        if self._signal is None:
+            self.cut_off_by(signal.SIGINT)
+            tell("Cancelling the run; Ctrl-C again ends it at once.")
+            await request_cancel(self.client, self.progress.run_id, "Ctrl-C at its terminal.")
+            await anext(interrupts)
+        self._drawing.cancel()
+        self.screen.__exit__(None, None, None)  # Nobody will be here to leave it.
+        await crash_at_once(interrupts)
 
     async def end_when_terminated(self, terminated: AsyncIterator[int], scope: trio.CancelScope) -> None:
         """Cancels the scope at the first SIGTERM."""

@@ -112,6 +112,11 @@ async def _end_it(interrupts: AsyncIterator[int], scope: trio.CancelScope) -> No
     _LOGGER.warning("Interrupted: sync code ends at its next call of a task; Ctrl-C again ends it at once.")
     scope.cancel(INTERRUPTED)
     await anext(interrupts)
+    await crash_at_once(interrupts)
+
+
+async def crash_at_once(interrupts: AsyncIterator[object]) -> NoReturn:
+    """Have all runs of this loop CRASHED, and end the process with 130. One more interrupt waits for none of that."""
     async with own_nursery() as nursery:
         nursery.start_soon(_crash)
         await anext(interrupts)
