@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine, MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,11 +19,13 @@ import trio
 from attrs import frozen
 
 from trioflow.client.connect import use_client
-from trioflow.client.link import inherited_link, open_link
+from trioflow.client.link import LinkClient, inherited_link, open_link
 from trioflow.engine.console import keep_runs_off_console
 from trioflow.engine.edges import own_nursery
-from trioflow.engine.ends import Ends, load_in_time
-from trioflow.engine.served import Claimed, serve_hooks, serve_run
+from trioflow.engine.ends import Ends
+from trioflow.engine.log_shipping import set_up_logging
+from trioflow.engine.served import Claimed, Loader, serve_hooks, serve_run
+from trioflow.engine.timed_loading import loader
 from trioflow.errors import InvalidSetting, LinkClosed, RunAborted, RunIsOwned
 from trioflow.processes import ENTRYPOINT, EPOCH, FLOW_RUN_ID, HOME, HOOKS, LINK_FD
 from trioflow.settings import current_settings, variable
@@ -82,11 +84,14 @@ def main() -> int:
     keep_runs_off_console()
     try:
         orders = Orders.taken_from(os.environ)
-        current_settings()
-        return trio.run(_linked, orders)
+        settings = current_settings()
+        stream = inherited_link(orders.link_fd)
     except (InvalidSetting, LinkClosed) as error:
         sys.stderr.write(f"trioflow.engine: {error}\n")
         return 1
+    set_up_logging(settings.log_level)
+    load_flow = loader(orders.claimed.entrypoint, settings.start_seconds)
+    return trio.run(_linked, orders, stream, load_flow)
 
 
 def _show_each_line_at_once() -> None:
@@ -95,33 +100,32 @@ def _show_each_line_at_once() -> None:
     stdout.reconfigure(line_buffering=True)
 
 
-async def _linked(orders: Orders) -> int:
-    stream = inherited_link(orders.link_fd)
+async def _linked(orders: Orders, stream: trio.SocketStream, load_flow: Loader) -> int:
     async with own_nursery() as nursery:
         client = await nursery.start(open_link, stream)
         use_client(client)
         ends = Ends(client)
         nursery.start_soon(ends.heed_requests)
         nursery.start_soon(ends.heed_link)
-        status = await ends.heeded(partial(_status, orders.claimed.run_id, _ordered(client, orders)))
+        status = await ends.heeded(partial(_status, client, orders, load_flow))
         nursery.cancel_scope.cancel()
     return status
 
 
-def _ordered(client: Any, orders: Orders) -> Callable[[], Coroutine[Any, Any, object]]:
-    load = partial(load_in_time, seconds=current_settings().start_seconds)
-    if orders.hooks is None:
-        return partial(serve_run, client, orders.claimed, load)
-    return partial(serve_hooks, client, orders.claimed, orders.hooks, load)
-
-
-async def _status(run_id: UUID, ordered: Callable[[], Coroutine[Any, Any, object]]) -> int:
+async def _status(client: LinkClient, orders: Orders, load_flow: Loader) -> int:
     try:
-        await ordered()
+        if orders.hooks is None:
+            await serve_run(client, orders.claimed, load_flow)
+        else:
+            await serve_hooks(client, orders.claimed, orders.hooks, load_flow)
     except (RunAborted, RunIsOwned) as error:
-        _LOGGER.info("Engine execution of flow run %s aborted by orchestrator: %s", run_id, error)
+        _LOGGER.info(
+            "Engine execution of flow run %s aborted by orchestrator: %s", orders.claimed.run_id, error
+        )
         return 0
     except Exception:
-        _LOGGER.exception("Engine execution of flow run %s exited with unexpected exception", run_id)
+        _LOGGER.exception(
+            "Engine execution of flow run %s exited with unexpected exception", orders.claimed.run_id
+        )
         return 1
     return 0

@@ -1,8 +1,7 @@
-"""Ends: what ends the run of a process from outside, and what does so while its file is loaded.
+"""Ends: what ends the run of a process from outside.
 
 A request over the link cancels the run, as one over the store does; so does a signal, with its own reason, and the
-end of the link. A second signal ends the process at once. A file that is being loaded knows nothing of us: signals do
-what they do in any Python program, and an alarm ends what takes too long.
+end of the link. A second signal ends the process at once.
 """
 
 from __future__ import annotations
@@ -12,20 +11,16 @@ import signal
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn, final
+from typing import Any, final
 
 import trio
 from attrs import define, field
 
 from trioflow.client.link import LinkClient
 from trioflow.engine.crashes import INTERRUPTED, TERMINATED
-from trioflow.engine.entrypoints import load_flow
-from trioflow.engine.flows import Flow
-from trioflow.engine.loading import TookTooLong
 from trioflow.engine.sessions import CANCEL_REQUESTED
 
 _REASONS = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
-_AGAIN_SECONDS = 1.0
 _LINK_CLOSED = 1
 
 
@@ -60,34 +55,13 @@ class Ends:
             token.run_sync_soon(self._scope.cancel, _REASONS[signal.Signals(number)])
 
         status = 0
-        with _handling(dict.fromkeys(_REASONS, end)), self._scope:
+        with handling(dict.fromkeys(_REASONS, end)), self._scope:
             status = await run()
         return self._status or status
 
 
-def load_in_time(entrypoint: str, seconds: float) -> Flow[..., Any]:
-    """As `load_flow`, with an end after so many seconds. On the main thread only.
-
-    Raises:
-        EntrypointError: there is no such flow, or loading it took longer.
-    """
-
-    def expire(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise TookTooLong(seconds)
-
-    as_ever = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
-    with _handling({**as_ever, signal.SIGALRM: expire}):
-        try:
-            # Again and again, since the file may catch what it does not know.
-            signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
-            return load_flow(entrypoint)
-        finally:
-            signal.signal(signal.SIGALRM, signal.SIG_IGN)  # One may be on its way.
-            signal.setitimer(signal.ITIMER_REAL, 0)
-
-
 @contextmanager
-def _handling(handlers: dict[signal.Signals, Any]) -> Generator[None]:
+def handling(handlers: dict[signal.Signals, Any]) -> Generator[None]:
     """Within the block these handlers are in place, whatever was; then those that were."""
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:

@@ -56,7 +56,7 @@ class LogShipper:
 
     def __attrs_post_init__(self) -> None:
         _shippers[self.root_id] = self
-        _install(current_settings().log_level)
+        set_up_logging(current_settings().log_level)
 
     def put(self, record: LogRecord) -> None:
         """Takes a record, from any thread; never waits."""
@@ -147,8 +147,8 @@ class ShippingHandler(logging.Handler):
 _handler = ShippingHandler()
 
 
-def _install(level: int) -> None:
-    """Once for all runs of the process, and again after somebody has set up logging anew."""
+def set_up_logging(level: int) -> None:
+    """Have runs heard from ``level`` on: once for all of them, and again after somebody has set up logging anew."""
     show_on_console(level)
     for logger in (FLOW_RUNS, TASK_RUNS, _LOGGER):
         logger.disabled = False  # `dictConfig` disables what it does not name.
