@@ -36,7 +36,7 @@ MOST_DEFECTS = 5
 RESTART_SECONDS = 0.25
 """How long a loop pauses after its first defect; twice that after the next."""
 LOOK_SECONDS = 10.0
-"""How often the wall clock is looked at: it may have been set, or the machine suspended."""
+"""The wall clock may be set, and the machine suspended, while a loop sleeps."""
 
 
 @final
@@ -97,6 +97,8 @@ class Loop:
     jitter: float = 0.3
     """By which fraction of them the seconds are stretched or shrunk at random (SL-04)."""
     bell: Bell = field(factory=Bell)
+    look_seconds: float = LOOK_SECONDS
+    """How often it looks at the wall clock, while it sleeps until an instant."""
     health: Health = field(default=WELL, init=False)
     _round: Counter[str] = field(factory=Counter[str], init=False)
     """The failures that were not summed up yet, by what the log is to say of them."""
@@ -147,7 +149,7 @@ class Loop:
                 left = min(left, (due - clock.now()).total_seconds())
             if left <= 0:
                 return
-            with trio.move_on_after(min(left, LOOK_SECONDS)):
+            with trio.move_on_after(min(left, self.look_seconds)):
                 await self.bell.wait()
 
     # --- failing

@@ -13,7 +13,7 @@ from trioflow import clock
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import StateType
 from trioflow.core.verdicts import Abort, Accept
-from trioflow.errors import ProcessNotStarted, RunnerIsFull, RunNotFound
+from trioflow.errors import ProcessNotStarted, RunnerIsFull, StoreError, TrioflowError
 from trioflow.processes import this_process
 from trioflow.runner.hand import Hand
 from trioflow.runner.supervise import supervise
@@ -86,8 +86,10 @@ class Claims:
         request = ClaimFlowRun(run_id=hand.run_id, owner=this_process(), transition_id=clock.new_id())
         try:
             answer = await self.place.client.call(CLAIM_FLOW_RUN, request)
-        except RunNotFound as error:
-            hand.refusal = str(error)
+        except StoreError:
+            raise
+        except TrioflowError as error:
+            hand.refusal = f": {error}"
             logger.exception("Failed to claim flow run '%s'", hand.run_id)
             return
         hand.refusal = _refusal(answer)
