@@ -6,7 +6,8 @@ processes commit shows as numbers that were not noted, and is read from the stor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import final
 from uuid import UUID
 
@@ -26,12 +27,12 @@ _NEWS = "SELECT number, run_id, root_id, is_flow_run, type, name FROM states WHE
 class _Listener:
     """One waiting call; woken at most once."""
 
-    which: ChangeFilter
+    wants: Callable[[Change], bool]
     woken: trio.Event = field(factory=trio.Event)
     heard: list[Change] = field(factory=list[Change])
 
     def tell(self, changes: Iterable[Change]) -> None:
-        self.heard.extend(change for change in changes if fits(self.which, change))
+        self.heard.extend(filter(self.wants, changes))
         if self.heard:
             self.woken.set()
 
@@ -64,7 +65,11 @@ class ChangeHub:
 
     async def wait(self, after: int, which: ChangeFilter) -> Changes:
         """See `trioflow.client.client.Client.changes`."""
-        listener = _Listener(which)
+        return await self.wait_for(partial(fits, which), after)
+
+    async def wait_for(self, wants: Callable[[Change], bool], after: int) -> Changes:
+        """Waits until something that is wanted has happened after number ``after``, and tells what."""
+        listener = _Listener(wants)
         self._listeners.add(listener)
         try:
             if after < self._seen:

@@ -12,6 +12,7 @@ from attrs import evolve
 
 from trioflow import clock
 from trioflow.core.deployments import Deployment, PausedBy
+from trioflow.core.parameter_schema import check_parameters
 from trioflow.core.schedules.identity import schedule_identity
 from trioflow.core.states import Cancelled
 from trioflow.errors import DeploymentApplyError
@@ -54,8 +55,11 @@ def apply_deployment(tx: Tx, desk: Desk, request: ApplyDeployment) -> Deployment
 
     Raises:
         DeploymentApplyError: there can be no such deployment.
+        ParameterError: its parameters do not fit what the flow takes.
     """
     _check(request)
+    if request.enforce_parameter_schema:
+        check_parameters(request.parameter_schema, request.parameters, partial=True)
     deployment = _put_deployment(tx, desk, request)
     schedules = _put_schedules(tx, deployment, request)
     stay = {stored.identity for stored in schedules if stored.kept.paused_by is None}

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from trioflow import clock, processes
 from trioflow.core.leases import Lease, lease_end
+from trioflow.core.parameter_schema import check_parameters
 from trioflow.core.runs import NO_RETRIES, FlowRun, TaskRun
 from trioflow.core.states import Pending, Scheduled
 from trioflow.core.verdicts import Abort, Accept
@@ -46,6 +47,7 @@ def answer(tx: Tx, desk: Desk, request: object) -> object:
     Raises:
         RunNotFound: it names a run that does not exist.
         DeploymentNotFound: it names a deployment that does not exist.
+        ParameterError: its parameters do not fit.
         RunAborted: it comes from an owner of the past.
     """
     match request:
@@ -117,14 +119,18 @@ def create_deployment_run(tx: Tx, desk: Desk, request: CreateDeploymentRun) -> F
 
     Raises:
         DeploymentNotFound: there is no such deployment.
+        ParameterError: the parameters do not fit what the flow takes.
     """
     existing = desk.flow_runs.get(request.id)
     if existing is not None and existing.state is not None:
         return FlowRunAnswer(Accept(existing.state), existing)
     deployment = deployment_with(tx, request.deployment_id)
+    parameters = {**deployment.parameters, **request.parameters}
+    if deployment.enforce_parameter_schema:
+        check_parameters(deployment.parameter_schema, parameters)
     run = evolve(
         run_of(deployment, request.id, request.name, desk.now),
-        parameters={**deployment.parameters, **request.parameters},
+        parameters=parameters,
         tags=deployment.tags | request.tags,
     )
     verdict = desk.judge(run, Scheduled(request.scheduled_time or desk.now), request.transition_id)
@@ -159,8 +165,8 @@ def claim_flow_run(tx: Tx, desk: Desk, request: ClaimFlowRun) -> FlowRunAnswer:
     if lease is not None and request.transition_id not in desk.answered:
         reason = f"Run is owned by process {lease.owner.pid} until {lease.expires:%H:%M:%S} UTC."
         return FlowRunAnswer(Abort(reason, run.state), run)
-    if request.transition_id not in desk.answered and (reason := out_of_turn(tx, desk, run)):
-        return FlowRunAnswer(Abort(reason, run.state), run)
+    if request.transition_id not in desk.answered and (rival := out_of_turn(tx, desk, run)):
+        return FlowRunAnswer(Abort(rival, run.state), run)
     if request.rerun and run.state is not None and run.state.is_final:
         run = _schedule_again(desk, run)
     if run.retry == NO_RETRIES:
