@@ -44,6 +44,10 @@ from trioflow.wire.requests import CloseFlowRun, EndLease, ReadFlowRun
 
 LAST_WORDS_SECONDS = 0.8
 """How long it may take, once the process of a supervision that was cancelled is gone, to write what became of it."""
+_EXIT_SECONDS = 0.5
+"""How long a process that was asked to end may take to exit once it has closed its link."""
+_MARGIN_SECONDS = 0.3
+"""How much sooner than 2 s and the grace after a request it gets serious: by then the run is to be CANCELLED (P2)."""
 _FIRST_BACKOFF, _LAST_BACKOFF = 0.1, 5.0
 
 
@@ -87,8 +91,11 @@ class Supervised:
         """
         if self._link is not None:
             self._link.cancel(reason)
-        hears = self._link is not None and self._child.prepared
-        self._end(Cancelled(message=reason), SIGTERM_AFTER if hears else 0.0, self._grace)
+        state = Cancelled(message=reason)
+        if self._link is not None and self._child.prepared:
+            self._end(state, SIGTERM_AFTER, max(0.0, self._grace - _MARGIN_SECONDS))
+        else:
+            self._end(state, 0.0, self._grace)
 
     def request_end(self, state: State, grace: float | None = None) -> None:
         """SIGTERM now, SIGKILL after ``grace`` seconds, or the usual ones. Then the run is in ``state``.
@@ -103,7 +110,7 @@ class Supervised:
         """Its link is closed: who was asked to end cannot say any more that he is about to."""
         self._link = None
         if self._asked:
-            self._process.request_stop(0.0, self._grace)
+            self._process.request_stop(_EXIT_SECONDS, self._grace)
 
     def stop(self, grace: float) -> None:
         """End the process, whatever its run is to be in."""
