@@ -20,11 +20,15 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from trioflow import __version__
 from trioflow.cli.render import tell
 from trioflow.errors import (
+    AmbiguousDeployment,
     AmbiguousRun,
+    DeploymentError,
+    DeploymentNotFound,
     EntrypointError,
     FlowDefinitionError,
     HomeNotWritable,
     InvalidFilter,
+    InvalidSchedule,
     InvalidSetting,
     NotSerializable,
     ParameterError,
@@ -40,11 +44,15 @@ INTERRUPTED = 130
 """As a shell counts a process that SIGINT ended."""
 
 _BAD_INPUT = (
+    AmbiguousDeployment,
     AmbiguousRun,
+    DeploymentError,
+    DeploymentNotFound,
     EntrypointError,
     FlowDefinitionError,
     HomeNotWritable,
     InvalidFilter,
+    InvalidSchedule,
     InvalidSetting,
     NotSerializable,
     ParameterError,
@@ -62,6 +70,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
+_deployments = App(name="deployment", help="List, inspect, run, pause, resume and delete deployments.")
 _flow_runs = App(name="flow-run", help="List, inspect, cancel and rerun flow runs.")
 _limits = App(name="limit", help="Limit how many task runs with a tag run at once.")
 
@@ -69,9 +78,21 @@ _COMMANDS = "trioflow.cli.commands"
 
 app.command(f"{_COMMANDS}.run:run", help="Run a flow of a file, and follow it.")
 app.command(f"{_COMMANDS}.serve:serve", help="Serve a file's flows: schedules, and a process for each run.")
+app.command(_deployments)
 app.command(_flow_runs)
 app.command(_limits)
 app.command(f"{_COMMANDS}.states:states", help="Print what may follow what, and what judges it.")
+
+_deployments.command(
+    f"{_COMMANDS}.deployment:list_deployments",
+    name="ls",
+    help="List deployments, and when they are due next.",
+)
+_deployments.command(f"{_COMMANDS}.deployment:inspect", help="Show one deployment: what it takes, its runs.")
+_deployments.command(f"{_COMMANDS}.deployment_run:run", help="Have a deployment run by whoever serves it.")
+_deployments.command(f"{_COMMANDS}.deployment:pause", help="Pause the schedules of a deployment.")
+_deployments.command(f"{_COMMANDS}.deployment:resume", help="Resume the schedules of a deployment.")
+_deployments.command(f"{_COMMANDS}.deployment:delete", help="Delete a deployment; runs that began stay.")
 
 _flow_runs.command(f"{_COMMANDS}.ls:ls", help="List flow runs, newest first.")
 _flow_runs.command(

@@ -99,10 +99,15 @@ async def task_runs(client: Client, which: TaskRunFilter) -> list[TaskRun]:
 
 async def logs(client: Client, which: LogFilter) -> list[LogRecord]:
     """Log records, oldest first, over all pages."""
-    found: list[LogRecord] = []
+    return [record for record, _ in await numbered_logs(client, which)]
+
+
+async def numbered_logs(client: Client, which: LogFilter) -> list[tuple[LogRecord, int]]:
+    """Log records with their change numbers, oldest first, over all pages."""
+    found: list[tuple[LogRecord, int]] = []
     while True:
         page = await client.call(FIND_LOGS, FindLogs(filter=which))
-        found += page.records
+        found += zip(page.records, page.numbers, strict=True)
         if len(page.records) < which.limit:
             return found
         which = evolve(which, after=page.numbers[-1])
