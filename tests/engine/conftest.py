@@ -10,6 +10,7 @@ import pytest
 import trio
 from attrs import define, frozen
 
+from tests.engine.children import Runner
 from trioflow import clock
 from trioflow.client.client import Client
 from trioflow.client.connect import serve_store, use_client
@@ -133,3 +134,11 @@ COMPLETED, FAILED, CRASHED, CANCELLED = (
     StateType.CRASHED,
     StateType.CANCELLED,
 )
+
+
+@pytest.fixture
+async def runner(nursery, tmp_path):
+    """Starts real processes, which know no other clock than the real one."""
+    client = await nursery.start(serve_store, open_memory())
+    yield Runner(books=Books(client), nursery=nursery, path=tmp_path)
+    nursery.cancel_scope.cancel()

@@ -26,7 +26,7 @@ from trioflow.engine.ends import Ends
 from trioflow.engine.log_shipping import set_up_logging
 from trioflow.engine.served import Claimed, Loader, serve_hooks, serve_run
 from trioflow.engine.timed_loading import loader
-from trioflow.errors import InvalidSetting, LinkClosed, RunAborted, RunIsOwned
+from trioflow.errors import InvalidSetting, LinkClosed, RunAborted, RunIsOwned, RunNotFound
 from trioflow.processes import ENTRYPOINT, EPOCH, FLOW_RUN_ID, HOME, HOOKS, LINK_FD
 from trioflow.settings import current_settings, variable
 
@@ -123,6 +123,9 @@ async def _status(client: LinkClient, orders: Orders, load_flow: Loader) -> int:
             "Engine execution of flow run %s aborted by orchestrator: %s", orders.claimed.run_id, error
         )
         return 0
+    except RunNotFound as error:
+        _LOGGER.error("%s", error)  # noqa: TRY400 - where it was asked for is no news
+        return 1
     except Exception:
         _LOGGER.exception(
             "Engine execution of flow run %s exited with unexpected exception", orders.claimed.run_id
