@@ -25,7 +25,7 @@ from trioflow.deployments.options import (
     triggers_of,
 )
 from trioflow.deployments.schema import schema_of
-from trioflow.engine.entrypoints import load_flow
+from trioflow.engine.entrypoints import load_flow, parts_of
 from trioflow.errors import DeploymentError, ParameterError
 from trioflow.wire.requests import ApplyDeployment
 
@@ -101,7 +101,9 @@ class FlowDeployment:
             DeploymentError: the flow cannot be deployed like that.
             InvalidSchedule: it cannot be scheduled like that.
         """
-        return cls.of(load_flow(entrypoint), name, keywords)
+        path, name_there = parts_of(entrypoint)
+        flow = load_flow(entrypoint)
+        return cls.of(flow, name, keywords, f"{path}:{name_there}" if name_there else None)
 
     @property
     def full_name(self) -> str:

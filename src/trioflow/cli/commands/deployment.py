@@ -89,7 +89,7 @@ def _facts(deployment: Deployment) -> list[tuple[Cell, ...]]:
         "version": deployment.version,
         "description": deployment.description,
         "tags": ", ".join(sorted(deployment.tags)),
-        "at shutdown": f"its runs: {deployment.on_shutdown}",
+        "on shutdown": deployment.on_shutdown.value,
     }
     return [(f"  {name}", value) for name, value in facts.items() if value]
 

@@ -52,7 +52,7 @@ class ScheduleOptions:
             raise InvalidSchedule(
                 f"the zone {self.zone!r} needs an interval, cron or rrule that it can belong to"
             )
-        objects = _several(self.schedule if self.schedules is None else self.schedules, Schedule)
+        objects = _several("schedules", self.schedule if self.schedules is None else self.schedules, Schedule)
         found = [*self._built(self.zone or "UTC"), *objects]
         return tuple({(schedule.canonical, schedule.zone): schedule for schedule in found}.values())
 
@@ -60,15 +60,32 @@ class ScheduleOptions:
         return [
             *(
                 IntervalSchedule(every, self.anchor, zone)
-                for every in _several(self.interval, (int, float, timedelta))
+                for every in _several("interval", self.interval, (int, float, timedelta))
             ),
-            *(CronSchedule(cron, zone) for cron in _several(self.cron, str)),
-            *(RRuleSchedule(rrule, zone) for rrule in _several(self.rrule, str)),
+            *(CronSchedule(cron, zone) for cron in _several("cron", self.cron, str)),
+            *(RRuleSchedule(rrule, zone) for rrule in _several("rrule", self.rrule, str)),
         ]
 
 
-def _several(given: object, kind: type | tuple[type, ...]) -> list[Any]:
+def _several(name: str, given: object, kind: type | tuple[type, ...]) -> list[Any]:
     """One of a kind, several or none, as a list."""
     if given is None:
         return []
-    return [given] if isinstance(given, kind) else list(cast("Iterable[Any]", given))
+    if isinstance(given, kind):
+        return [given]
+    try:
+        several = list(cast("Iterable[Any]", given))
+    except TypeError:
+        several = [given]
+    for each in several:
+        if not isinstance(each, kind):
+            raise InvalidSchedule(f"{name} cannot be {each!r}: give {_WORDS[name]}, or a list of them")
+    return several
+
+
+_WORDS = {
+    "interval": "seconds or a timedelta",
+    "cron": "a text such as '0 9 * * MON-FRI'",
+    "rrule": "a text such as 'FREQ=WEEKLY;BYDAY=MO'",
+    "schedules": "an IntervalSchedule, a CronSchedule or an RRuleSchedule",
+}
