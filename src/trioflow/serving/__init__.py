@@ -7,7 +7,7 @@ Never: policy of its own; each part keeps its own.
 
 from __future__ import annotations
 
-from trioflow.serving.home import in_home, serve_home
 from trioflow.serving.assembly import Serving, aserve, serve
+from trioflow.serving.home import in_home, serve_home
 
 __all__ = ["Serving", "aserve", "in_home", "serve", "serve_home"]

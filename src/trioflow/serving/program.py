@@ -102,8 +102,15 @@ async def once(deployments: Sequence[FlowDeployment], options: RunnerOptions) ->
 
     async def body(client: Client) -> None:
         screen = choose_screen()
-        runner = Runner(client=client, witness=screen, **{**options, "pause_on_shutdown": False})
-        await _minding_signals(partial(_run_each, runner, client, deployments, screen, ended))
+        leaving_schedules: RunnerOptions = {**options, "pause_on_shutdown": False}
+        runner = Runner(client=client, witness=screen, **leaving_schedules)
+        slots = trio.CapacityLimiter(options.get("limit") or current_settings().runner_process_limit)
+
+        async def run(deployment: Deployment, place: int) -> None:
+            async with slots:
+                ended[place] = await runner.execute_flow_run(await _asked_for(client, deployment))
+
+        await _minding_signals(partial(_run_each, runner, client, deployments, screen, run))
 
     await in_home(current_settings(), body)
     return ended
@@ -114,21 +121,15 @@ async def _run_each(
     client: Client,
     deployments: Sequence[FlowDeployment],
     screen: Screen,
-    ended: list[State | None],
+    run: Callable[[Deployment, int], Awaitable[None]],
 ) -> None:
     known = [await apply(client, _not_yet_due(deployment)) for deployment in deployments]
-    slots = trio.CapacityLimiter(runner.limit)
-
-    async def run(place: int) -> None:
-        async with slots:
-            ended[place] = await runner.execute_flow_run(await _asked_for(client, known[place]))
-
     with screen:
         async with runner, own_nursery() as watching:
             watching.start_soon(screen.follow, client, [each.id for each in known])
             async with own_nursery() as nursery:
-                for place in range(len(known)):
-                    nursery.start_soon(run, place)
+                for place, deployment in enumerate(known):
+                    nursery.start_soon(run, deployment, place)
             watching.cancel_scope.cancel()
 
 

@@ -5,10 +5,11 @@ A screen is the runner's witness: it is told, and nothing waits for it.
 
 from __future__ import annotations
 
+import logging
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, Self, TextIO, final
 from uuid import UUID
@@ -23,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trioflow import clock
-from trioflow.runner.witness import StreamWitness, Witness
+from trioflow.runner.witness import Said, StreamWitness, Witness
 from trioflow.serving.board import Active, Board, Served, farewell
 from trioflow.settings import current_settings
 from trioflow.spoken import short_id, spoken_age, spoken_schedule, spoken_seconds, state_style
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from trioflow.core.runs import FlowRun
     from trioflow.core.states import State
     from trioflow.infrastructure.infrastructure import OutputLine
-    from trioflow.wire.requests import LogRecord
 
+RUNNER_LOGGERS = ("trioflow.runner", "trioflow.flow_runs.runner")
+"""What they say of each run, the lines that are drawn say better."""
 TITLE = "Your deployments are being served and polling for scheduled runs!"
 
 _REDRAW_SECONDS = 0.1
@@ -90,7 +92,7 @@ def announcement(served: Sequence[Served], now: datetime, ui_url: str | None) ->
         schedules = ", ".join(spoken_schedule(one.schedule) for one in each.deployment.schedules)
         due = f"next {spoken_age(now - each.next_due)}" if each.next_due else ""
         table.add_row(each.deployment.full_name, schedules or "when it is asked for", due)
-    parts = [
+    parts: list[RenderableType] = [
         table,
         Text(""),
         Text.assemble("Start a run with  ", ("trioflow deployment run [DEPLOYMENT_NAME]", "bold")),
@@ -112,9 +114,9 @@ class _Watching(ABC):
         """See `Witness.started`."""
         self._board.start(run, pid, clock.now())
 
-    def logs(self, run: FlowRun, records: Sequence[LogRecord]) -> None:
+    def logs(self, run: FlowRun, said: Sequence[Said]) -> None:
         """See `Witness.logs`."""
-        self._streams.logs(run, records)
+        self._streams.logs(run, said)
 
     def output(self, run: FlowRun, lines: Sequence[OutputLine]) -> None:
         """See `Witness.output`."""
@@ -162,6 +164,7 @@ class LiveScreen(_Watching):
     """Draws the runs in hand at the bottom of the terminal, over and over, and takes them away at the end."""
 
     _live: Live = field(init=False)
+    _stack: ExitStack = field(factory=ExitStack, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._live = Live(
@@ -172,11 +175,17 @@ class LiveScreen(_Watching):
         )
 
     def __enter__(self) -> Self:
-        self._live.__enter__()
+        self._stack.enter_context(self._live)
+        if current_settings().log_level >= logging.INFO:
+            self._stack.enter_context(_quiet(RUNNER_LOGGERS))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.__exit__(None, None, None)
+        self._stack.close()
+
+    def logs(self, run: FlowRun, said: Sequence[Said]) -> None:
+        """See `Witness.logs`; that a task has ended well is said by the bar."""
+        self._streams.logs(run, [each for each in said if not _is_said_by_the_bar(each)])
 
     async def follow(self, client: Client, ids: Collection[UUID]) -> None:
         """Draws ten times a second while runs go on, once a second otherwise; asks what is due next."""
@@ -193,6 +202,25 @@ class LiveScreen(_Watching):
 
     def _say(self, line: Text) -> None:
         self._live.console.print(line)
+
+
+def _is_said_by_the_bar(said: Said) -> bool:
+    record = said.record
+    is_end = record.message.startswith("Finished in state")
+    return record.task_run_id is not None and record.level <= logging.INFO and is_end
+
+
+@contextmanager
+def _quiet(loggers: Sequence[str]) -> Generator[None]:
+    """Within the block these loggers say what is wrong, and leave the rest to what is drawn."""
+    before = [(logger, logger.level) for logger in map(logging.getLogger, loggers)]
+    for logger, _ in before:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in before:
+            logger.setLevel(level)
 
 
 def drawn(board: Board, now: datetime) -> RenderableType:

@@ -11,8 +11,8 @@ from cyclopts import Parameter
 from trioflow.core.schedules.window import Overlap
 from trioflow.deployments.deployment import FlowDeployment
 from trioflow.deployments.describe import described
-from trioflow.serving.program import once, run_program, until_signalled
 from trioflow.serving.assembly import RunnerOptions
+from trioflow.serving.program import once, run_program, until_signalled
 
 FAILURE = 1
 
@@ -45,15 +45,17 @@ def serve(
         timezone: Whose clocks that goes by; UTC, unless given.
         overlap: What a run does that is due while an earlier one goes on.
         limit: How many runs may go on at once.
-        name: What the runner is called.
+        name: What the runner is called; as the file, unless given.
         run_once: Run each of them once, now, and exit 0 if all completed.
         pause_on_shutdown: Pause the schedules while nobody serves them; the next ``serve`` resumes them.
     """
     asked = {"interval": interval, "cron": cron, "rrule": rrule, "timezone": timezone, "overlap": overlap}
     when = {key: value for key, value in asked.items() if value is not None}
-    options: RunnerOptions = {"limit": limit, "name": name, "pause_on_shutdown": pause_on_shutdown}
+    files = _by_file([target, *more])
+    runner = name or next(iter(files))
+    options: RunnerOptions = {"limit": limit, "name": runner, "pause_on_shutdown": pause_on_shutdown}
     main = _run_once if run_once else _serve
-    return run_program(partial(main, _by_file([target, *more]), when, options))
+    return run_program(partial(main, files, when, options))
 
 
 async def _serve(files: Mapping[str, Sequence[str]], when: Mapping[str, Any], options: RunnerOptions) -> int:
