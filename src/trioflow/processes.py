@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 from trioflow.core.leases import Owner
 
@@ -61,10 +65,37 @@ def _started_without_proc(pid: int) -> int | None:
     return 0
 
 
+class SimulatedProcess(Protocol):
+    """A process that is a task of a simulation."""
+
+    @property
+    def owner(self) -> Owner:
+        """As whom it owns leases."""
+        ...
+
+    def is_gone(self, owner: Owner) -> bool:
+        """Whether another process of its simulation has ended."""
+        ...
+
+
+_simulated: ContextVar[SimulatedProcess | None] = ContextVar("trioflow simulated process", default=None)
+
+
+@contextmanager
+def act_as(process: SimulatedProcess) -> Generator[None]:
+    """Within the block, and in tasks that are started from it, this process is ``process``. For simulations."""
+    before = _simulated.set(process)
+    try:
+        yield
+    finally:
+        _simulated.reset(before)
+
+
 def this_process() -> Owner:
     """This process, as the owner of a lease."""
-    pid = os.getpid()
-    return _owner(pid)
+    if (simulated := _simulated.get()) is not None:
+        return simulated.owner
+    return _owner(os.getpid())
 
 
 @cache
@@ -74,4 +105,6 @@ def _owner(pid: int) -> Owner:
 
 def is_gone(owner: Owner) -> bool:
     """Whether it is certain that the owner has ended. On another host nothing is."""
+    if (simulated := _simulated.get()) is not None:
+        return simulated.is_gone(owner)
     return owner.host == _host() and _started(owner.pid) != owner.started

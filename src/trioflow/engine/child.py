@@ -107,12 +107,13 @@ async def _linked(orders: Orders, stream: trio.SocketStream, load_flow: Loader) 
         ends = Ends(client)
         nursery.start_soon(ends.heed_requests)
         nursery.start_soon(ends.heed_link)
-        status = await ends.heeded(partial(_status, client, orders, load_flow))
+        status = await ends.heeded(partial(carry_out, client, orders, load_flow))
         nursery.cancel_scope.cancel()
     return status
 
 
-async def _status(client: LinkClient, orders: Orders, load_flow: Loader) -> int:
+async def carry_out(client: LinkClient, orders: Orders, load_flow: Loader) -> int:
+    """Do what the orders say, until it is done or cancelled; the exit status."""
     try:
         if orders.hooks is None:
             await serve_run(client, orders.claimed, load_flow)

@@ -70,9 +70,15 @@ def open_memory(
     *, migrations: Sequence[Migration] | None = None, now: Callable[[], float] = trio.current_time
 ) -> Store:
     """A store that is gone with its object. ``now``, in seconds, says when what is periodic is due."""
+    connection = memory_connection(migrations)
+    return MemoryStore(connection, Timetable(now, Lock()), Feed(newest_number(connection)))
+
+
+def memory_connection(migrations: Sequence[Migration] | None = None) -> SqliteConnection:
+    """A connection to a new database that is gone with it, in the newest version."""
     connection = SqliteConnection.to(":memory:")
     _migrate(connection, schema() if migrations is None else migrations)
-    return MemoryStore(connection, Timetable(now, Lock()), Feed(newest_number(connection)))
+    return connection
 
 
 @final
