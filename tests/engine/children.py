@@ -63,10 +63,14 @@ class Child:
         """How the process ended."""
         return await self.started.wait()
 
-    async def state(self) -> str:
-        """What the store says that its run is in."""
+    async def found(self) -> FlowRun:
+        """Its run, as the store has it now."""
         request = requests.ReadFlowRun(run_id=self.run.id)
-        return str((await self.books.client.call(endpoints.READ_FLOW_RUN, request)).state)
+        return await self.books.client.call(endpoints.READ_FLOW_RUN, request)
+
+    async def state(self) -> str:
+        """The state of its run, as text."""
+        return str((await self.found()).state)
 
 
 @define(eq=False, kw_only=True)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, final
 from uuid import UUID
 
+import trio
 from attrs import define, frozen
 
 from trioflow.client.client import Client
@@ -61,8 +62,7 @@ async def serve_run(client: Client, claimed: Claimed, load_flow: Loader = load_f
         RunAborted: the orchestrator refused to go on with the run here.
         BaseException: what is nobody's outcome: a cancellation, an exit. It has been reported.
     """
-    heard_until = await client.now()
-    unloaded = await _Unloaded.of(client, claimed)
+    heard_until, unloaded = await _begun(client, claimed)
     return await unloaded.session.run(heard_until, partial(_to_its_end, unloaded, load_flow))
 
 
@@ -73,9 +73,14 @@ async def serve_hooks(client: Client, claimed: Claimed, version: int, load_flow:
         EntrypointError: its flow cannot be loaded.
         RunNotFound: there is no such flow run.
     """
-    heard_until = await client.now()
-    unloaded = await _Unloaded.of(client, claimed)
+    heard_until, unloaded = await _begun(client, claimed)
     await unloaded.session.run(heard_until, partial(_call_hooks, unloaded, version, load_flow))
+
+
+async def _begun(client: Client, claimed: Claimed) -> tuple[int, _Unloaded]:
+    # Shielded: who is told to end before it has begun says so of its run, and has to know it for that.
+    with trio.CancelScope(shield=True):
+        return await client.now(), await _Unloaded.of(client, claimed)
 
 
 async def _to_its_end(unloaded: _Unloaded, load_flow: Loader) -> State:
