@@ -71,7 +71,9 @@ def test_the_panel_has_a_link_only_where_there_is_a_user_interface():
 
 
 def test_runs_in_hand_are_drawn_in_the_order_in_which_they_began_with_what_is_due_next():
-    board = Board([Served(AUDIT, NOW + timedelta(seconds=31)), Served(REPORT, NOW + timedelta(hours=3, seconds=9))])
+    board = Board(
+        [Served(AUDIT, NOW + timedelta(seconds=31)), Served(REPORT, NOW + timedelta(hours=3, seconds=9))]
+    )
     first, second = run_of(AUDIT, "brave-otter"), run_of(BY_HAND, "calm-fox")
     board.start(first, 71, NOW)
     board.start(second, 72, NOW + timedelta(seconds=4))
