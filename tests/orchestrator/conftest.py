@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,20 +13,40 @@ import trio
 from attrs import define, evolve
 
 from trioflow import clock
+from trioflow.core.deployments import Deployment, DeploymentSchedule, PausedBy
 from trioflow.core.leases import Owner
 from trioflow.core.recorded import RecordedResult
 from trioflow.core.runs import FlowRun
+from trioflow.core.schedules import Schedule
 from trioflow.core.states import Completed, Pending, Running, State
 from trioflow.orchestrator.orchestrator import Orchestrator
 from trioflow.processes import this_process
 from trioflow.store.sqlite import open_memory, open_sqlite
 from trioflow.store.store import Store
 from trioflow.wire import endpoints, requests
-from trioflow.wire.replies import FlowRunAnswer, TaskRunAnswer
+from trioflow.wire.filters import FlowRunFilter
+from trioflow.wire.replies import FlowRunAnswer, ReadyRuns, TaskRunAnswer
 
 DEAD = Owner(host=this_process().host, pid=2**22 - 1, started=1)
 """A process of this host that is known to have ended."""
 ELSEWHERE = Owner(host="another host", pid=1, started=1)
+
+
+MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@define(eq=False)
+class World(clock.RealWorld):
+    """A wall clock that stands still until somebody sets it."""
+
+    at: datetime = MIDNIGHT + timedelta(minutes=30)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def forward(self, **amount: float) -> None:
+        """It is later now; with a negative amount, the clock was set back."""
+        self.at += timedelta(**amount)
 
 
 @define(eq=False)
@@ -96,6 +117,51 @@ class Desk:
             endpoints.PROPOSE_TASK_RUN_STATE, requests.ProposeTaskRunState(**{**given, **fields})
         )
 
+    async def close(self, run: FlowRun, state: State, **fields: Any) -> FlowRunAnswer:
+        given = {"run_id": run.id, "state": state, "transition_id": clock.new_id(), "epoch": run.epoch}
+        return await self.ask(endpoints.CLOSE_FLOW_RUN, requests.CloseFlowRun(**{**given, **fields}))
+
+    async def deploy(self, *schedules: Schedule | DeploymentSchedule, **fields: Any) -> Deployment:
+        """A deployment called ``audit/main``, unless it is called otherwise, with these schedules."""
+        given = {"id": clock.new_id(), "flow_name": "audit", "name": "main", "entrypoint": "flows.py:audit"}
+        kept = tuple(
+            each if isinstance(each, DeploymentSchedule) else DeploymentSchedule(schedule=each)
+            for each in schedules
+        )
+        request = requests.ApplyDeployment(**{**given, "schedules": kept, **fields})
+        return await self.ask(endpoints.APPLY_DEPLOYMENT, request)
+
+    async def pause(self, deployment: Deployment, by: PausedBy = PausedBy.OPERATOR) -> Deployment:
+        request = requests.PauseSchedules(deployment_id=deployment.id, by=by)
+        return await self.ask(endpoints.PAUSE_SCHEDULES, request)
+
+    async def resume(self, deployment: Deployment, by: PausedBy = PausedBy.OPERATOR) -> Deployment:
+        request = requests.ResumeSchedules(deployment_id=deployment.id, by=by)
+        return await self.ask(endpoints.RESUME_SCHEDULES, request)
+
+    async def delete(self, deployment: Deployment) -> None:
+        await self.ask(endpoints.DELETE_DEPLOYMENT, requests.DeleteDeployment(deployment_id=deployment.id))
+
+    async def run_deployment(self, deployment: Deployment, **fields: Any) -> FlowRunAnswer:
+        given = {"id": clock.new_id(), "deployment_id": deployment.id, "name": "asked-for"}
+        request = requests.CreateDeploymentRun(**{**given, "transition_id": clock.new_id(), **fields})
+        return await self.ask(endpoints.CREATE_DEPLOYMENT_RUN, request)
+
+    async def ready(self, *deployments: Deployment, within: float = 0, limit: int = 200) -> ReadyRuns:
+        """What may be started within so many seconds."""
+        request = requests.FindReadyRuns(
+            deployment_ids=frozenset(deployment.id for deployment in deployments),
+            before=clock.now() + timedelta(seconds=within),
+            limit=limit,
+        )
+        return await self.ask(endpoints.FIND_READY_RUNS, request)
+
+    async def runs(self, deployment: Deployment, **which: Any) -> list[FlowRun]:
+        """A deployment's runs, in the order in which they were due."""
+        request = requests.FindFlowRuns(filter=FlowRunFilter(deployment_id=deployment.id, **which))
+        found = await self.ask(endpoints.FIND_FLOW_RUNS, request)
+        return sorted(found.runs, key=lambda run: (run.times.expected_start, run.id))
+
     async def flow_run(self, run_id: UUID) -> FlowRun:
         return await self.ask(endpoints.READ_FLOW_RUN, requests.ReadFlowRun(run_id=run_id))
 
@@ -109,6 +175,13 @@ class Desk:
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return await self.orchestrator.store.read(lambda tx: tx.execute(sql))
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    with clock.use(world):
+        yield world
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -126,4 +199,4 @@ async def desk(store: Store, nursery: trio.Nursery) -> Desk:
     return Desk(orchestrator)
 
 
-__all__ = ["DEAD", "ELSEWHERE", "Desk", "evolve"]
+__all__ = ["DEAD", "ELSEWHERE", "MIDNIGHT", "Desk", "World", "evolve"]
