@@ -62,7 +62,7 @@ def _is_required(parameter: inspect.Parameter) -> bool:
 
 def _described(parameter: inspect.Parameter, annotation: Any) -> Schema:
     if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-        return {"type": "array", "items": schema_for(annotation)}
+        return {}  # The engine takes whatever can be iterated over.
     return {**schema_for(annotation), **_default(parameter.default)}
 
 
