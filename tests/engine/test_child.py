@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import textwrap
 from uuid import UUID
 
 import pytest
@@ -11,8 +12,8 @@ from attrs import evolve
 
 from tests.engine.children import ENGINE
 from trioflow import clock
-from trioflow.core.states import Cancelled, Scheduled
-from trioflow.processes import EPOCH, FLOW_RUN_ID, HOME, LINK_FD, RUNNER, this_process
+from trioflow.core.states import Cancelled, Crashed, Scheduled
+from trioflow.processes import EPOCH, FLOW_RUN_ID, HOME, HOOKS, LINK_FD, RUNNER, this_process
 from trioflow.wire import endpoints, requests
 
 PRINTS = """
@@ -239,3 +240,28 @@ async def test_what_it_starts_is_given_no_orders(runner):
 
     ours = {line.partition("=")[0] for line in child.printed() if line.startswith("TRIOFLOW__")}
     assert ours == {FLOW_RUN_ID, HOME, RUNNER}
+
+
+async def test_it_calls_the_hooks_that_are_owed_for_a_state(runner):
+    run = await runner.claimed()
+    await runner.books.propose(run, Crashed(), epoch=run.epoch)
+    (runner.path / "flows.py").write_text(
+        textwrap.dedent(
+            """
+            from trioflow import flow
+
+            def tells(flow, flow_run, state):
+                print(flow.name, flow_run.name, state.name)
+
+            @flow(on_crashed=[tells])
+            def main():
+                print("called")
+            """
+        )
+    )
+    runner.environment[HOOKS] = "2"
+
+    child = await runner.start_claimed(run, f"{runner.path}/flows.py:main")
+
+    assert (await child.over()).status == 0
+    assert child.printed() == ["main brave-otter Crashed"]

@@ -7,6 +7,7 @@ call, and says why with the scope's reason, as `trioflow.engine.crashes` and `tr
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, final
 from uuid import UUID
@@ -29,7 +30,7 @@ from trioflow.engine.parameters import restored
 from trioflow.engine.results import Raised, load
 from trioflow.engine.roots import drive_of, first_step
 from trioflow.engine.sessions import Session
-from trioflow.errors import DeploymentNotFound, EntrypointError, TrioflowBug
+from trioflow.errors import DeploymentNotFound, EntrypointError, TrioflowBug, UnreadableResult
 from trioflow.wire.endpoints import (
     PREPARE_FLOW_RUN,
     READ_DEPLOYMENT,
@@ -172,9 +173,10 @@ async def _call_hooks(unloaded: _Unloaded, version: int, load_flow: Loader) -> N
 
 
 async def _state(unloaded: _Unloaded, version: int) -> State:
-    """The run's ``version``-th state; with live data, where the run is still in it."""
+    """The run's ``version``-th state; with live data, where the run is still in it and they can be read."""
     run = unloaded.run
     if run.version == version and run.state is not None:
-        return await load(run.state, unloaded.recorder, f"flow run {run.name!r}")
+        with suppress(UnreadableResult):
+            return await load(run.state, unloaded.recorder, f"flow run {run.name!r}")
     history = await unloaded.session.client.call(READ_HISTORY, ReadHistory(run_id=run.id))
     return history.states[version - 1]
