@@ -21,6 +21,7 @@ from trioflow.infrastructure.infrastructure import Command, ExitReport, OutputLi
 from trioflow.infrastructure.process import ProcessInfrastructure
 from trioflow.processes import FLOW_RUN_ID, this_process
 from trioflow.runner.supervise import Place, Supervised, supervise
+from trioflow.runner.witness import Said
 from trioflow.settings import Settings
 from trioflow.store.sqlite import open_memory
 from trioflow.wire import endpoints, requests
@@ -39,15 +40,15 @@ class Notes:
     """A witness that notes what it is told, and wakes who waits for it."""
 
     told: list[tuple[Any, ...]] = field(factory=list)
-    records: list[LogRecord] = field(factory=list)
+    said: list[Said] = field(factory=list)
     lines: list[OutputLine] = field(factory=list)
     news: trio.Event = field(factory=trio.Event)
 
     def started(self, run: FlowRun, pid: int) -> None:
         self._note("started", pid)
 
-    def logs(self, run: FlowRun, records: Sequence[LogRecord]) -> None:
-        self.records.extend(records)
+    def logs(self, run: FlowRun, said: Sequence[Said]) -> None:
+        self.said.extend(said)
         self._note()
 
     def output(self, run: FlowRun, lines: Sequence[OutputLine]) -> None:
@@ -81,6 +82,13 @@ class Books:
 
     async def ask(self, endpoint: endpoints.Endpoint[Any, Any], request: Any) -> Any:
         return await self.client.call(endpoint, request)
+
+    async def deployed(self) -> UUID:
+        """The id of a deployment of the flow."""
+        request = requests.ApplyDeployment(
+            id=clock.new_id(), flow_name="audit", name="daily", entrypoint="flows.py:f"
+        )
+        return (await self.ask(endpoints.APPLY_DEPLOYMENT, request)).id
 
     async def scheduled(self, **fields: Any) -> FlowRun:
         """A run that is due."""
@@ -167,6 +175,7 @@ class Watched:
     run: FlowRun
     place: Place
     notes: Notes
+    entrypoint: str
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     at: Supervised | None = None
     outcome: State | ProcessNotStarted | None = None
@@ -177,20 +186,20 @@ class Watched:
         """What the environment of everybody in its tree has."""
         return f"{FLOW_RUN_ID}={self.run.id.hex}"
 
-    async def own(self, entrypoint: str | None, task_status: trio.TaskStatus[None]) -> None:
+    async def own(self, task_status: trio.TaskStatus[None]) -> None:
         with self.scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._own, entrypoint, task_status)
+                nursery.start_soon(self._own, task_status)
         self.over.set()
 
-    async def _own(self, entrypoint: str | None, task_status: trio.TaskStatus[None]) -> None:
+    async def _own(self, task_status: trio.TaskStatus[None]) -> None:
         def started(supervised: Supervised) -> None:
             self.at = supervised
             task_status.started()
 
         try:
             self.outcome = await supervise(
-                self.run, self.place, entrypoint=entrypoint, task_status=Told(started)
+                self.run, self.place, entrypoint=self.entrypoint, task_status=Told(started)
             )
         except ProcessNotStarted as error:
             self.outcome = error
@@ -248,9 +257,9 @@ async def start(nursery: trio.Nursery, books: Books, place: Place, tmp_path: Pat
         here = evolve(place, **(over or {}))
         if program:
             here = evolve(here, infrastructure=Programs(tuple(program), here.settings.grace_seconds))
-        watched = Watched(await books.claimed(**fields), here, here.witness)
+        watched = Watched(await books.claimed(**fields), here, here.witness, f"{path}:f")
         with trio.fail_after(SECONDS):
-            await nursery.start(watched.own, f"{path}:f")
+            await nursery.start(watched.own)
         return watched
 
     return make

@@ -1,4 +1,4 @@
-"""Ends: a run that is asked to end does, with its whole tree, whatever its process is doing, and only then is it over."""
+"""Ends: a run that is asked to end does, with its whole tree, whatever its process does, and only then is it over."""
 
 from __future__ import annotations
 
@@ -90,17 +90,19 @@ async def test_a_run_may_be_asked_to_end_though_nobody_has_put_it_down_as_cancel
 # --- whoever does not
 
 
-BLOCKS = "print('ready')\n    time.sleep(60)"
-DEAF = "@flow\nasync def f():\n    import signal\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    "
+ASYNC = "@flow\nasync def f():\n    "
+READY = "print('ready')"
+BLOCKS = "time.sleep(60)"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 NEVER_HEED = {
-    "blocked loop": f"@flow\nasync def f():\n    {BLOCKS}\n",
-    "sync": f"@flow\ndef f():\n    {BLOCKS}\n",
-    "deaf": f"{DEAF}{BLOCKS}\n",
-    "stopped": "@flow\nasync def f():\n    print('ready')\n    os.kill(os.getpid(), 19)\n",
-    "closed stdout": f"@flow\nasync def f():\n    print('ready')\n    os.close(1)\n    os.close(2)\n    {BLOCKS[19:]}\n",
-    "floods stdout": f"{DEAF}print('ready')\n    while True: print('flood' * 100)\n",
-    "importing": f"{BLOCKS[:14]}\ntime.sleep(60)\n",
-    "importing deafly": f"import signal; signal.signal(15, signal.SIG_IGN)\n{BLOCKS[:14]}\ntime.sleep(60)\n",
+    "blocked loop": f"{ASYNC}{READY}; {BLOCKS}",
+    "sync": f"@flow\ndef f():\n    {READY}; {BLOCKS}",
+    "deaf": f"{ASYNC}{DEAF}; {READY}; {BLOCKS}",
+    "stopped": f"{ASYNC}{READY}; os.kill(os.getpid(), 19)",
+    "closed stdout": f"{ASYNC}{READY}; os.close(1); os.close(2); {BLOCKS}",
+    "floods stdout": f"{ASYNC}{DEAF}; {READY}\n    while True: print('flood' * 100)",
+    "importing": f"{READY}; {BLOCKS}",
+    "importing deafly": f"{DEAF}; {READY}; {BLOCKS}",
 }
 
 

@@ -12,7 +12,7 @@ from trioflow import clock
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import Completed, Running
 from trioflow.infrastructure.infrastructure import OutputLine
-from trioflow.runner.witness import GuardedWitness, StreamWitness
+from trioflow.runner.witness import GuardedWitness, Said, StreamWitness
 from trioflow.wire.requests import LogRecord
 
 AT = datetime(2026, 1, 1, 12, 0, 1, 123_456).astimezone()
@@ -20,15 +20,16 @@ ID = clock.new_id()
 RUN = FlowRun(id=ID, flow_id=ID, root_id=ID, name="brave-otter", state=Running())
 
 
-def record(message, level=20):
-    return LogRecord(
+def said(message, level=20, speaker="Flow run 'brave-otter'"):
+    record = LogRecord(
         flow_run_id=RUN.id, task_run_id=None, logger="trioflow.flow_runs", level=level, message=message, at=AT
     )
+    return Said(speaker, record)
 
 
 def tell(witness):
     witness.started(RUN, 1)
-    witness.logs(RUN, [record("Beginning\x1b[2J"), record("two\nlines", 40)])
+    witness.logs(RUN, [said("Beginning\x1b[2J"), said("two\nlines", 40, "Task run 'double-0'")])
     witness.output(
         RUN, [OutputLine("stdout", "said"), OutputLine("stderr", "warned\r"), OutputLine("stdout", "again")]
     )
@@ -43,7 +44,7 @@ def test_logs_are_shown_as_lines_and_output_where_it_was_written_with_no_control
     assert shown.out == "brave-otter | said\nbrave-otter | again\n"
     assert shown.err == (
         "12:00:01.123 | INFO    | Flow run 'brave-otter' - Beginning\\x1b[2J\n"
-        "12:00:01.123 | ERROR   | Flow run 'brave-otter' - two\nlines\n"
+        "12:00:01.123 | ERROR   | Task run 'double-0' - two\nlines\n"
         "brave-otter | warned\\x0d\n"
     )
 
@@ -82,6 +83,6 @@ def test_a_witness_that_raises_is_logged_and_told_no_more(caplog):
     witness = Breaks()
     tell(GuardedWitness(witness))
     assert witness.asked == ["started"]
-    (said,) = caplog.records
-    assert said.getMessage() == "a witness failed, and will hear no more of this run"
+    (told,) = caplog.records
+    assert told.getMessage() == "a witness failed, and will hear no more of this run"
     assert "the witness broke" in caplog.text

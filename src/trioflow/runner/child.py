@@ -19,6 +19,7 @@ from trioflow.core.runs import FlowRun
 from trioflow.core.states import State, StateType
 from trioflow.core.verdicts import Abort, Accept
 from trioflow.errors import ForeignRun, RunNotFound
+from trioflow.runner.speakers import Speakers
 from trioflow.runner.witness import Witness
 from trioflow.settings import Settings
 from trioflow.wire.endpoints import READ_FLOW_RUN, READ_TASK_RUN, Endpoint
@@ -103,9 +104,11 @@ class ChildClient:
     _flows: set[UUID] = field(init=False)
     """The root run and its subflows."""
     _tasks: Tasks = field(factory=Tasks, init=False)
+    _speakers: Speakers = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._flows = {self.run.id}
+        self._speakers = Speakers(self.run)
         self._note_options(self.run.timeout, self.run.hooked)
 
     def leave_within(self, seconds: float) -> None:
@@ -204,13 +207,14 @@ class ChildClient:
     def _hear(self, request: object, reply: object) -> None:
         if self.leaving.deadline < math.inf:
             self.leaving.deadline = max(self.leaving.deadline, trio.current_time() + self._silence())
+        self._speakers.hear(request, reply)
         match request, reply:
             case BeginTaskRun(state=State(type=StateType.RUNNING)), TaskRunAnswer(run=run):
                 self._note_task(run.id, run.state)
             case ProposeTaskRunState(), TaskRunAnswer(run=run) if run.id in self._tasks.open:
                 self._note_task(run.id, run.state)
             case AppendLogs(records=records), _:
-                self._witness.logs(self.run, records)
+                self._witness.logs(self.run, self._speakers.said(records))
             case CreateFlowRun(id=id_), _:
                 self._flows.add(id_)
             case ProposeFlowRunState(run_id=self.run.id), FlowRunAnswer(verdict=verdict, run=run):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
-from typing import Any, Protocol, TextIO, final
+from typing import Protocol, TextIO, final
 
 from attrs import define, field, frozen
 
@@ -22,6 +21,14 @@ logger = logging.getLogger("trioflow.runner")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+@frozen
+class Said:
+    """What a run said, and whose words it is: ``Flow run 'brave-otter'``, ``Task run 'double-0'``."""
+
+    speaker: str
+    record: LogRecord
+
+
 class Witness(Protocol):
     """Told of each root run that a runner has in hand. Its methods take no time, and what they raise harms nobody."""
 
@@ -29,7 +36,7 @@ class Witness(Protocol):
         """The run's process has been started."""
         ...
 
-    def logs(self, run: FlowRun, records: Sequence[LogRecord]) -> None:
+    def logs(self, run: FlowRun, said: Sequence[Said]) -> None:
         """The run, or something under it, said this, and the store has it."""
         ...
 
@@ -58,9 +65,9 @@ class GuardedWitness:
         """See `Witness.started`."""
         self._tell(lambda: self._witness.started(run, pid))
 
-    def logs(self, run: FlowRun, records: Sequence[LogRecord]) -> None:
+    def logs(self, run: FlowRun, said: Sequence[Said]) -> None:
         """See `Witness.logs`."""
-        self._tell(lambda: self._witness.logs(run, records))
+        self._tell(lambda: self._witness.logs(run, said))
 
     def output(self, run: FlowRun, lines: Sequence[OutputLine]) -> None:
         """See `Witness.output`."""
@@ -95,9 +102,9 @@ class StreamWitness:
     def started(self, run: FlowRun, pid: int) -> None:
         """Silent: the runner's log says it."""
 
-    def logs(self, run: FlowRun, records: Sequence[LogRecord]) -> None:
+    def logs(self, run: FlowRun, said: Sequence[Said]) -> None:  # noqa: ARG002 - a task may speak
         """``12:00:01.123 | INFO    | Flow run 'brave-otter' - Finished in state Completed()``."""
-        _write(sys.stderr, (_log_line(run, record) for record in records))
+        _write(sys.stderr, map(_log_line, said))
 
     def output(self, run: FlowRun, lines: Sequence[OutputLine]) -> None:
         """``brave-otter | what it wrote``."""
@@ -111,14 +118,11 @@ class StreamWitness:
         """Silent: its log says it."""
 
 
-def _log_line(run: FlowRun, record: LogRecord) -> str:
-    at = _local(record.at)
-    level = logging.getLevelName(record.level)
-    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03} | {level:7} | Flow run {run.name!r} - {_shown(record.message)}"
-
-
-def _local(at: datetime) -> datetime:
-    return at.astimezone()
+def _log_line(said: Said) -> str:
+    at = said.record.at.astimezone()
+    level = logging.getLevelName(said.record.level)
+    told = f"{said.speaker} - {said.record.message}"
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03} | {level:7} | {_shown(told)}"
 
 
 def _shown(text: str) -> str:
@@ -127,7 +131,7 @@ def _shown(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
-def _write(file: TextIO | Any, lines: Any) -> None:
+def _write(file: TextIO | None, lines: Iterable[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     if not text or file is None:
         return
