@@ -175,6 +175,29 @@ class RuleError(TrioflowError):
     """An orchestration rule raised."""
 
 
+class RuleFault(TrioflowError, AssertionError):
+    """An orchestration rule breaks a property that every rule must keep."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        rule: str = "",
+        broken: str = "",
+        transitions: Sequence[str] = (),
+        examples: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.rule = rule
+        """Its name."""
+        self.broken = broken
+        """The name of the property, one of `trioflow.testing.properties.Property`."""
+        self.transitions = tuple(transitions)
+        """What leads to it: a line for each step, as short a way as was found."""
+        self.examples = examples
+        """How many trials were made until something was found."""
+
+
 # --- a run's process, and the link to it
 
 
@@ -247,3 +270,18 @@ class StoreFull(StoreError):
 
 class UnwritableResult(StoreError):
     """A result cannot be written. Nothing has changed."""
+
+
+# --- testing
+
+
+class RealWorldUsed(TrioflowError):
+    """A test under virtual time asked for something of the real world."""
+
+
+class ScenarioBroken(TrioflowError, AssertionError):
+    """Something was not as it must be after a scenario was interrupted."""
+
+
+class ScenarioUnfit(TrioflowError, AssertionError):
+    """A scenario cannot be interrupted everywhere: it does not end well, or not the same way twice."""

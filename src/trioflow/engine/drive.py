@@ -52,17 +52,22 @@ _in_hand: trio.lowlevel.RunVar[dict[Driven, None] | None] = trio.lowlevel.RunVar
 """The runs that are driven in this loop, in the order in which that began: none before the one that called it."""
 
 
+def in_hand() -> tuple[Driven, ...]:
+    """The runs that are driven in this loop now."""
+    return tuple(_in_hand.get() or ())
+
+
 async def drive(run: Driven, step: Step) -> Stop:
     """Take the run from this step to where nothing more is to be done here."""
-    in_hand = _in_hand.get()
-    if in_hand is None:
-        in_hand = dict[Driven, None]()
-        _in_hand.set(in_hand)
-    in_hand[run] = None
+    runs = _in_hand.get()
+    if runs is None:
+        runs = dict[Driven, None]()
+        _in_hand.set(runs)
+    runs[run] = None
     try:
         return await _driven(run, step)
     finally:
-        del in_hand[run]
+        del runs[run]
 
 
 async def _driven(run: Driven, step: Step) -> Stop:
@@ -232,7 +237,7 @@ async def taken_down(run: Driven, error: BaseException) -> Stop:
 
 async def crash_all(error: BaseException) -> None:
     """Report that ``error`` took down every run of this loop. The process is to end then: their code still runs."""
-    runs = list(_in_hand.get() or ())
+    runs = in_hand()
     for run in reversed(runs):
         await taken_down(run, error)
     for session in {run.session for run in runs}:

@@ -1,0 +1,177 @@
+"""The audit: what must hold of every committed database, read from its rows alone.
+
+It shares no code with those who write the rows: states are counted here, not asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, final
+
+import orjson
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from trioflow.store.store import Tx
+
+_FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+_HELD = frozenset({"PAUSED", "SUSPENDED"})
+_RUNS = """
+    SELECT id, root_id, name, state_type, state_name, version, attempt, tags, 1 AS is_flow_run, deployment_id
+    FROM flow_runs UNION ALL
+    SELECT id, root_id, name, state_type, state_name, version, attempt, tags, 0, NULL FROM task_runs
+"""
+_HISTORY = "SELECT run_id, version, type, name, details, at FROM states ORDER BY run_id, version"
+
+
+@final
+@frozen
+class Step:
+    """One line of a run's history."""
+
+    version: int
+    type: str
+    name: str
+    due: datetime | None
+    """Before when the run was not to be started, in a SCHEDULED state."""
+    at: datetime
+
+
+@final
+@frozen
+class Kept:
+    """A run, as it is kept."""
+
+    id: bytes
+    root_id: bytes
+    name: str
+    type: str | None
+    state: str | None
+    version: int
+    attempt: int
+    tags: frozenset[str]
+    is_flow_run: bool
+    is_deployed: bool
+    history: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return f"{'flow' if self.is_flow_run else 'task'} run {self.name!r}"
+
+
+def audit(tx: Tx) -> list[str]:
+    """What is wrong with the database, in sentences; nothing must ever be, whoever is at work in it."""
+    runs = _kept(tx)
+    return [*_wrong_histories(runs), *_wrong_slots(tx, runs)]
+
+
+def audit_at_rest(tx: Tx) -> list[str]:
+    """What is wrong with the database, once nobody runs anything any more.
+
+    Every run is over, or waits for somebody to claim or resume it; no lease and no slot is left.
+    """
+    left = [
+        f"{run} is left {run.type}, which nobody can take up"
+        for run in _kept(tx)
+        if not (run.type in _FINAL or _is_claimable(run))
+    ]
+    names = {run.id: str(run) for run in _kept(tx)}
+    leases = [
+        f"the lease of {names.get(run_id, 'a run that there is not')} is left"
+        for (run_id,) in tx.execute("SELECT run_id FROM leases")
+    ]
+    slots = [
+        f"{names.get(run_id, 'a run that there is not')} still holds a slot of tag {tag!r}"
+        for tag, run_id in tx.execute("SELECT tag, task_run_id FROM slots")
+    ]
+    return [*audit(tx), *left, *leases, *slots]
+
+
+def _is_claimable(run: Kept) -> bool:
+    return run.is_flow_run and (run.type == "SUSPENDED" or (run.type == "SCHEDULED" and run.is_deployed))
+
+
+def _kept(tx: Tx) -> list[Kept]:
+    histories: defaultdict[bytes, list[Step]] = defaultdict(list)
+    for run_id, version, type_, name, details, at in tx.execute(_HISTORY):
+        histories[run_id].append(Step(version, type_, name, _due(details), datetime.fromisoformat(at)))
+    return [_run(row, tuple(histories[row[0]])) for row in tx.execute(_RUNS)]
+
+
+def _due(details: str | None) -> datetime | None:
+    due = orjson.loads(details).get("scheduled_time") if details else None
+    return datetime.fromisoformat(due) if due else None
+
+
+def _run(row: tuple[Any, ...], history: tuple[Step, ...]) -> Kept:
+    id_, root_id, name, type_, state, version, attempt, tags, is_flow_run, deployment_id = row
+    return Kept(
+        id=id_,
+        root_id=root_id,
+        name=name,
+        type=type_,
+        state=state,
+        version=version,
+        attempt=attempt,
+        tags=frozenset(orjson.loads(tags)) if tags else frozenset(),
+        is_flow_run=bool(is_flow_run),
+        is_deployed=deployment_id is not None,
+        history=history,
+    )
+
+
+def _wrong_histories(runs: list[Kept]) -> Iterator[str]:
+    for run in runs:
+        versions = [step.version for step in run.history]
+        if versions != list(range(1, run.version + 1)):
+            yield f"{run} is at version {run.version}, and its history has {versions}"
+        elif run.history and (run.history[-1].type, run.history[-1].name) != (run.type, run.state):
+            yield f"{run} is {run.state}, and its history ends with {run.history[-1].name}"
+        yield from _wrong_steps(run)
+        entered = sum(_enters(run, number) for number in range(len(run.history)))
+        if entered != run.attempt:
+            yield f"{run} says that it had {run.attempt} attempts, and was started {entered} times"
+
+
+def _enters(run: Kept, number: int) -> bool:
+    """Whether this step of the history is the beginning of an attempt."""
+    if run.history[number].type != "RUNNING":
+        return False
+    before = [step for step in run.history[:number] if step.type not in {"SCHEDULED", "PENDING"}]
+    return not (run.is_flow_run and before and before[-1].type in _HELD)
+
+
+def _wrong_steps(run: Kept) -> Iterator[str]:
+    for before, after in zip(run.history, run.history[1:], strict=False):
+        if after.at < before.at:
+            yield f"{run} was {after.name} at {after.at}, before it was {before.name}"
+        if after.type == "RUNNING" and before.due is not None and after.at < before.due:
+            yield f"{run} was started at {after.at}, and was due at {before.due}"
+        reopened = "SCHEDULED" if run.is_flow_run else "RUNNING"
+        if before.type in _FINAL and after.type != reopened:
+            yield f"{run} was {before.name}, and then {after.name}"
+        if before.type == "CANCELLING" and after.type != "CANCELLED":
+            yield f"{run} was to be cancelled, and was then {after.name}"
+
+
+def _wrong_slots(tx: Tx, runs: list[Kept]) -> Iterator[str]:
+    by_id = {run.id: run for run in runs}
+    held = tx.execute("SELECT tag, task_run_id, lease_id FROM slots")
+    leases = {run_id for (run_id,) in tx.execute("SELECT run_id FROM leases")}
+    mirrors = {id_ for (id_,) in tx.execute("SELECT parent_task_run_id FROM flow_runs") if id_ is not None}
+    for tag, run_id, lease_id in held:
+        run = by_id.get(run_id)
+        if run is None or run.type not in {"RUNNING", *_HELD}:
+            yield f"{run or 'a run that there is not'} holds a slot of tag {tag!r}, being {run and run.type}"
+        if lease_id not in leases:
+            yield f"{run} holds a slot of tag {tag!r} under no lease"
+    at_work = Counter(
+        tag
+        for run in runs
+        if run.type == "RUNNING" and not run.is_flow_run and run.id not in mirrors
+        for tag in run.tags
+    )
+    for tag, most in tx.execute("SELECT tag, max_slots FROM concurrency_limits"):
+        if at_work[tag] > most:
+            yield f"{at_work[tag]} task runs with tag {tag!r} run at once, and its limit is {most}"

@@ -1,0 +1,61 @@
+"""Judging: what is wrong with a trial, given how the scenario ends when nothing is done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trioflow.core.states import StateType
+from trioflow.errors import TrioflowError
+from trioflow.settings import current_settings
+from trioflow.testing.everywhere.trial import Deed, Outcome
+
+_SLACK_SECONDS = 2.0
+"""What a run may take beyond its grace (P2)."""
+
+
+def faults_of(deed: Deed, outcome: Outcome, undisturbed: Outcome) -> list[str]:
+    """What is wrong, in sentences."""
+    found = [*outcome.wrong]
+    match deed:
+        case Deed.CANCEL:
+            found += [*_raised(outcome, ()), *_swallowed(outcome, undisturbed), *_late(outcome)]
+        case Deed.REQUEST:
+            found += [*_raised(outcome, TrioflowError), *_unasked(outcome, undisturbed), *_late(outcome)]
+        case Deed.KILL:
+            found += _raised(outcome, ())
+        case Deed.FAIL:
+            found += _raised(outcome, TrioflowError)
+        case Deed.NOTHING:
+            pass
+    return found
+
+
+def _raised(outcome: Outcome, allowed: type[Exception] | tuple[()]) -> Iterator[str]:
+    error = outcome.raised
+    if error is None or isinstance(error, allowed):
+        return
+    if isinstance(error, BaseExceptionGroup) and allowed and error.split(allowed)[1] is None:
+        return
+    yield f"{type(error).__name__} came out of it: {error}"
+
+
+def _swallowed(outcome: Outcome, undisturbed: Outcome) -> Iterator[str]:
+    if not outcome.returned:
+        return
+    for run_id, (name, type_) in undisturbed.ends.items():
+        _, ended = outcome.ends.get(run_id, (name, None))
+        if ended is not type_:
+            yield f"the cancellation was swallowed: it came to its end, but run {name!r} is {ended}, not {type_}"
+
+
+def _unasked(outcome: Outcome, undisturbed: Outcome) -> Iterator[str]:
+    for run_id, (name, type_) in outcome.ends.items():
+        _, usual = undisturbed.ends.get(run_id, (name, None))
+        if usual is not None and type_ not in {usual, StateType.CANCELLED}:
+            yield f"run {name!r} is {type_}: neither cancelled, nor {usual} as usual"
+
+
+def _late(outcome: Outcome) -> Iterator[str]:
+    most = current_settings().grace_seconds + _SLACK_SECONDS
+    if outcome.seconds > most:
+        yield f"it took {outcome.seconds:.0f} s to end, and may take {most:g}"
