@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from trioflow.core.leases import check_grace
 from trioflow.errors import InvalidSetting
-from trioflow.settings import Settings, current_settings, use_settings
+from trioflow.settings import MOST_GRACE_SECONDS, Settings, current_settings, use_settings
 
 
 def test_without_variables_the_defaults_hold():
@@ -119,6 +119,47 @@ def test_the_grace_that_settings_allow_is_the_one_that_leases_allow(seconds):
         return True
 
     assert allowed(lambda: Settings(grace_seconds=seconds)) == allowed(lambda: check_grace(seconds))
+
+
+_seconds = st.floats(0.001, 1e9)
+
+
+@pytest.mark.behaviour("NM-04")
+@given(
+    st.builds(
+        Settings,
+        home=st.sampled_from(["/var/lib/trioflow", "/srv/a home", "/ü"]).map(Path),
+        log_level=st.integers(0, 100),
+        log_prints=st.booleans(),
+        debug=st.booleans(),
+        ui_url=st.none() | st.just("http://127.0.0.1:4200"),
+        grace_seconds=st.floats(0, MOST_GRACE_SECONDS),
+        hook_seconds=_seconds,
+        runner_process_limit=st.integers(1, 10_000),
+        runner_query_seconds=_seconds,
+        drain_seconds=st.floats(0, 1e9),
+        start_seconds=_seconds,
+    )
+)
+def test_a_process_that_is_given_settings_as_variables_has_them(settings):
+    variables = settings.as_environment()
+
+    assert Settings.from_environment(variables) == settings
+    assert ("TRIOFLOW_UI_URL" in variables) == (settings.ui_url is not None)
+
+
+@pytest.mark.behaviour("NM-04")
+def test_settings_that_are_given_outdo_those_that_are_set_there():
+    given = Settings(log_level=logging.DEBUG)
+
+    variables = {"TRIOFLOW_LOG_LEVEL": "ERROR", "TRIOFLOW_DEBUG": "1", **given.as_environment()}
+
+    assert Settings.from_environment(variables) == given
+
+
+@pytest.mark.behaviour("NM-04")
+def test_what_a_runner_says_to_its_processes_is_no_setting():
+    assert Settings.from_environment({"TRIOFLOW__FLOW_RUN_ID": "0" * 32}) == Settings()
 
 
 def test_an_unknown_variable_is_warned_of_with_the_nearest_name():

@@ -120,6 +120,8 @@ def test_a_value_becomes_what_its_annotation_says(value, annotation, wanted):
         ({"x": "one"}, Point, ".x: 'one' is not int"),
         (5, Point, "5 is not Point"),
         ([], Options, "[] is not a dict"),
+        ([None, []], set[Any], "[None, []] is not set"),
+        ({(1,): 2}, dict[list[int], int], "{(1,): 2} is not dict"),
         ("x" * 100, int, f"'{'x' * 76}... is not int"),
         (5, datetime, "5 is not datetime"),
     ],

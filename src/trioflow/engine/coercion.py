@@ -134,7 +134,14 @@ def _collection(value: Any, origin: type[Any], given: tuple[Any, ...]) -> Any:
         return _refuse(value, _name(origin))
     parts = [_at(f"[{index}]", part, given[0]) for index, part in enumerate(value)]
     same = fits and all(map(operator.is_, parts, value))
-    return value if same else _COLLECTIONS[origin](parts)
+    return value if same else _put_together(_COLLECTIONS[origin], parts, value)
+
+
+def _put_together(collection: type[Any], parts: list[Any], value: Any) -> Any:
+    try:
+        return collection(parts)
+    except TypeError:  # What is in a set, and keys, must be hashable.
+        return _refuse(value, _name(collection))
 
 
 def _tuple(value: Any, given: tuple[Any, ...]) -> Any:
@@ -149,7 +156,10 @@ def _tuple(value: Any, given: tuple[Any, ...]) -> Any:
 def _mapping(value: Any, origin: type[Any], given: tuple[Any, ...]) -> Any:
     if not _fits(value, Mapping):
         return _refuse(value, _name(origin))
-    made = {_at(".keys()", key, given[0]): _at(f"[{key!r}]", part, given[1]) for key, part in value.items()}
+    parts = [
+        (_at(".keys()", key, given[0]), _at(f"[{key!r}]", part, given[1])) for key, part in value.items()
+    ]
+    made = _put_together(dict, parts, value)
     same = _fits(value, origin) and all(made.get(key) is part for key, part in value.items())
     return value if same else made
 
