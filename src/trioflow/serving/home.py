@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -28,10 +29,13 @@ async def serve_home(
         StoreError: the database cannot be opened.
     """
     store = await open_sqlite(settings.database_path)
-    async with trio.open_nursery() as nursery:
-        client = await nursery.start(serve_store, store)
-        nursery.start_soon(run_scheduler, client.orchestrator)
-        task_status.started(client)
+
+    async def planned(client: LocalClient) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_scheduler, client.orchestrator)
+            task_status.started(client)
+
+    await _outlived(partial(serve_store, store), planned)
 
 
 async def in_home(settings: Settings, body: Callable[[LocalClient], Awaitable[T]]) -> T:
@@ -42,18 +46,23 @@ async def in_home(settings: Settings, body: Callable[[LocalClient], Awaitable[T]
     Raises:
         StoreError: the database cannot be opened.
     """
-    home = trio.CancelScope()
+    return await _outlived(partial(serve_home, settings), body)
+
+
+async def _outlived(
+    service: Callable[..., Awaitable[object]], body: Callable[[LocalClient], Awaitable[T]]
+) -> T:
+    """What ``body`` returns, called with what the service starts with; the service is cancelled once it has."""
+    scope = trio.CancelScope()
+
+    async def within(task_status: trio.TaskStatus[LocalClient]) -> None:
+        with scope:
+            await service(task_status=task_status)
+
     async with own_nursery() as nursery:
-        client = await nursery.start(_serve_within, home, settings)
-        home.shield = True
+        client = await nursery.start(within)
+        scope.shield = True
         try:
             return await body(client)
         finally:
-            home.cancel()
-
-
-async def _serve_within(
-    scope: trio.CancelScope, settings: Settings, task_status: trio.TaskStatus[LocalClient]
-) -> None:
-    with scope:
-        await serve_home(settings, task_status=task_status)
+            scope.cancel()
