@@ -13,6 +13,7 @@ from attrs import frozen
 
 from trioflow.deployments.deployment import FlowDeployment
 from trioflow.engine.entrypoints import defined_flows, flows_of, load_file, parts_of
+from trioflow.engine.options import function_name
 from trioflow.errors import DeploymentError, EntrypointError
 
 if TYPE_CHECKING:
@@ -45,15 +46,21 @@ def deployments_in(file: str, names: Sequence[str] = ()) -> list[FlowDeployment]
         DeploymentError: two of them have the same name.
         EntrypointError: there is no such file, it cannot be imported, or there is nothing of that name in it.
     """
-    path, name = parts_of(file)
+    path, name = _split(file)
     module = load_file(path)
     made, flows = _made_in(module), flows_of(module)
     if not (made or flows):
         raise EntrypointError(f"there is no flow in {path}: decorate a function with @flow")
-    wanted = [*([name] if name else []), *names]
+    wanted = [name, *names] if name else names
     if not wanted:
         return _distinct(made or _of(defined_flows(flows, module), path))
     return _distinct(found for name in wanted for found in _named(name, made, _of(flows, path), path))
+
+
+def _split(file: str) -> tuple[Path, str]:
+    """The path, and the name after it, which may be that of a deployment with its flow's: ``pack/nightly``."""
+    head, said, name = file.partition(".py:")
+    return parts_of(f"{head}.py" if said else file)[0], name
 
 
 def _made_in(module: ModuleType) -> list[_Candidate]:
@@ -62,11 +69,14 @@ def _made_in(module: ModuleType) -> list[_Candidate]:
 
 
 def _of(flows: dict[str, Flow[..., Any]], path: Path) -> list[_Candidate]:
-    once_each = {id(flow): (name, flow) for name, flow in reversed(flows.items())}
-    return [
-        _Candidate.called(FlowDeployment.of(flow, None, {}, f"{path}:{name}"), flow.fn.__name__)
-        for name, flow in reversed(once_each.values())
-    ]
+    first_names: dict[int, str] = {}
+    for name, flow in flows.items():
+        first_names.setdefault(id(flow), name)
+    return [_described(flows[name], f"{path}:{name}") for name in first_names.values()]
+
+
+def _described(flow: Flow[..., Any], entrypoint: str) -> _Candidate:
+    return _Candidate.called(FlowDeployment.of(flow, None, {}, entrypoint), function_name(flow.fn))
 
 
 def _named(name: str, made: list[_Candidate], flows: list[_Candidate], path: Path) -> list[_Candidate]:
