@@ -78,9 +78,18 @@ class FlowRunContext(RunContext):
     """Sessions of task runners, by identity: the tasks that share one share its limit."""
     _calls: Counter[tuple[str, str]] = field(factory=Counter[tuple[str, str]])
 
+    def start_task_runner(self) -> None:
+        """Start the flow's own task runner, if it has one; any other starts with the first task that it is for."""
+        if self.flow.options.task_runner is not None:
+            self._session_of(self.flow.options.task_runner)
+
     def placing(self, task: Task[..., Any]) -> TaskRunnerSession:
         """What places the task's calls in this flow run: its own task runner, the flow's, or that of its colour."""
-        task_runner = task.options.task_runner or self.flow.options.task_runner or task.default_task_runner
+        return self._session_of(
+            task.options.task_runner or self.flow.options.task_runner or task.default_task_runner
+        )
+
+    def _session_of(self, task_runner: TaskRunner) -> TaskRunnerSession:
         if id(task_runner) not in self._task_runners:
             told = "Starting %r; submitted tasks will be run %s..."
             self.logger.debug(told, type(task_runner).__name__, task_runner.concurrency)

@@ -152,7 +152,7 @@ class FlowRunDrive(OwnedFlowRun):
             flow=self.flow,
             run=self.run,
         )
-        with inside(context), speaking_as(self.logger, options.log_prints):
+        with inside(context):
             ended = await self._ended(context)
             state = await flow_run_ended(ended, context.children)
         return await recorded(state, self.recorder, persist=options.persist)
@@ -160,15 +160,22 @@ class FlowRunDrive(OwnedFlowRun):
     async def _ended(self, context: FlowRunContext) -> Ended:
         options = self.flow.options
         try:
-            await self._rename(options.run_name)
+            with speaking_as(self.logger, options.log_prints):
+                await self._rename(options.run_name)
             context.run = self.run
         except Exception as error:  # noqa: BLE001 - the outcome of user code: the template, or the function
             return self._logged(Raised(error))
         args, kwargs = self.flow.binding.arguments(self.parameters)
         self.logger.debug("Executing flow %r for flow run %r...", self.flow.name, self.run.name)
         self.logger.debug(*self._beginning(args, kwargs))
-        ended = await call(partial(self.flow.body, *args, **kwargs), context, options.timeout, "Flow run")
+        ended = await call(partial(self._body, context, args, kwargs), context, options.timeout, "Flow run")
         return self._logged(ended)
+
+    async def _body(self, context: FlowRunContext, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The function's body, in its nursery: what it needs is opened in this order, and closed in reverse (FL-17)."""
+        context.start_task_runner()
+        with speaking_as(self.logger, self.flow.options.log_prints):
+            return await self.flow.body(*args, **kwargs)
 
     def _beginning(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
         if not self.session.settings.debug:
