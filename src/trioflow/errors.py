@@ -285,3 +285,11 @@ class ScenarioBroken(TrioflowError, AssertionError):
 
 class ScenarioUnfit(TrioflowError, AssertionError):
     """A scenario cannot be interrupted everywhere: it does not end well, or not the same way twice."""
+
+
+class SimulationError(TrioflowError):
+    """A simulation met something that it cannot simulate."""
+
+
+class SimulationFailed(TrioflowError, AssertionError):
+    """A promise was broken in a simulation."""

@@ -1,0 +1,154 @@
+"""Realities: real sleep, threads, sockets and processes have no place in virtual time. Who uses them is told where.
+
+While a simulation runs, the functions that begin such a thing raise, in its threads, `SimulationError` with the file
+and the line that called them and what to do instead. Other threads of the program are none of its business.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, final
+
+from attrs import define, field, frozen
+
+from trioflow.errors import SimulationError
+
+_OURS = Path(__file__).parents[2]
+_LIBRARIES = tuple({_OURS, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))})
+_PROCESS = "put the work behind a function that your test replaces, or give the flow a model of its run"
+
+
+@frozen
+class _Reality:
+    """A function that reaches out of the simulation."""
+
+    owner: Any
+    name: str
+    what: str
+    instead: str
+
+
+_ALL = (
+    _Reality(
+        time,
+        "sleep",
+        "time.sleep",
+        "in async code `await trio.sleep(seconds)`, in sync code `trio.from_thread.run(trio.sleep, seconds)`",
+    ),
+    _Reality(
+        threading.Thread,
+        "start",
+        "a thread",
+        "a task of a nursery, or `trio.to_thread.run_sync`, which a simulation calls at once",
+    ),
+    _Reality(socket.socket, "__init__", "a socket", "a client that your test passes in; streams of `trio.testing`"),
+    _Reality(subprocess.Popen, "__init__", "a process (subprocess)", _PROCESS),
+    _Reality(os, "system", "a process (os.system)", _PROCESS),
+)
+
+
+@final
+@define(eq=False)
+class Realities:
+    """What reached out of one simulation, or tried to."""
+
+    error: SimulationError | None = None
+    """The first one."""
+    _notice: Callable[[], object] = field(default=lambda: None)
+    """Called in the loop's thread when there is one."""
+    _loop: int = 0
+    """The loop's thread."""
+    _threads: set[int] = field(factory=set[int])
+    """The threads of the simulation, by their identifiers."""
+    _start: Callable[[threading.Thread], None] = threading.Thread.start
+
+    @contextmanager
+    def kept_out(
+        self, modules: Iterable[ModuleType] = (), notice: Callable[[], object] = lambda: None
+    ) -> Generator[None]:
+        """Within the block, and in threads that are started by `start`, real things raise.
+
+        Args:
+            modules: those that may have such functions under names of their own: ``from time import sleep``.
+            notice: called in the loop's thread when something of the kind is met there.
+        """
+        self._loop, self._notice = threading.get_ident(), notice
+        self._threads.add(self._loop)
+        modules = list(modules)
+        with ExitStack() as stack:
+            for reality in _ALL:
+                real = getattr(reality.owner, reality.name)
+                guard = self._guard(reality, real)
+                stack.enter_context(_replaced(reality.owner, reality.name, guard))
+                for module in modules:
+                    for name in [name for name, value in vars(module).items() if value is real]:
+                        stack.enter_context(_replaced(module, name, guard))
+            yield
+
+    def start(self, thread: threading.Thread) -> None:
+        """Start a thread of the simulation's own."""
+        run = thread.run
+
+        def known() -> None:
+            self._threads.add(threading.get_ident())
+            try:
+                run()
+            finally:
+                self._threads.discard(threading.get_ident())
+
+        thread.run = known  # type: ignore[method-assign]
+        self._start(thread)
+
+    def where_is(self, thread: threading.Thread) -> str:
+        """Where a thread is: in a file of the user's, if there is one under it."""
+        frame = sys._current_frames().get(thread.ident or 0)
+        return place_of(frame) if frame is not None else "a place that nobody knows"
+
+    def _guard(self, reality: _Reality, real: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() not in self._threads:
+                return real(*args, **kwargs)
+            error = SimulationError(
+                f"{place_of(sys._getframe(1))} uses {reality.what} inside a simulation, where time is virtual. "
+                f"Use instead: {reality.instead}"
+            )
+            self.error = self.error or error
+            if threading.get_ident() == self._loop:
+                self._notice()
+            raise error
+
+        return guarded
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, by: object) -> Generator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, by)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def place_of(frame: FrameType | None) -> str:
+    """The innermost file and line that is neither ours nor Trio's, and the function there."""
+    stack = traceback.extract_stack(frame)
+    theirs = [entry for entry in stack if not _is_library(entry.filename)]
+    found = (theirs or list(stack))[-1]
+    return f"{found.filename}:{found.lineno} ({found.name})"
+
+
+def _is_library(filename: str) -> bool:
+    path = Path(filename)
+    return any(library in (path, *path.parents) for library in _LIBRARIES) or filename.startswith("<")

@@ -1,0 +1,180 @@
+"""Simulated runners: in each process what `trioflow.serving.serve_home` and a runner are in a real one.
+
+A process that ends because the store was in trouble, or that was killed, is started again after a while, as whatever
+watches over services does. Any other end is a defect.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, final
+
+import trio
+from attrs import define, field
+
+from trioflow.client.connect import serve_store
+from trioflow.core.runs import FlowRun
+from trioflow.core.states import State
+from trioflow.engine.context import current_flow_run
+from trioflow.engine.edges import itself
+from trioflow.engine.entrypoints import load_flow, parts_of
+from trioflow.engine.flows import Flow
+from trioflow.infrastructure.infrastructure import OutputLine
+from trioflow.loops import may_pass
+from trioflow.runner.runner import Runner
+from trioflow.scheduler import run_scheduler
+from trioflow.testing.simulation.database import View
+from trioflow.testing.simulation.infrastructure import SimulatedInfrastructure
+from trioflow.testing.simulation.machine import Process
+from trioflow.testing.simulation.simulation import Simulation
+from trioflow.testing.simulation.terms import Model, Terms
+from trioflow.wire.requests import LogRecord
+
+_BACK_WITHIN = 60.0
+"""Seconds after which a runner that has ended is there again, at most."""
+
+
+@final
+@define(eq=False)
+class Service:
+    """One runner that is kept running."""
+
+    name: str
+    host: str
+    _simulation: Simulation
+    _terms: Terms
+    _flows: Flows
+    _stopping: bool = False
+    _runner: Runner | None = None
+    process: Process | None = None
+
+    async def keep_running(self) -> None:
+        """Start it, and start it again whenever it ends, until `stop` is called.
+
+        Raises:
+            Exception: it ended in a way that it must not.
+        """
+        chance = self._simulation.world.stream(f"service {self.name}")
+        number = 0
+        while not self._stopping:
+            number += 1
+            machine = self._simulation.machine
+            self.process = machine.start(f"{self.name}.{number}", self._serve, host=self.host)
+            await self.process.over.wait()
+            if self.process.error is not None and not _is_trouble(self.process.error):
+                raise self.process.error
+            if not self._stopping:
+                await trio.sleep(chance.uniform(0, _BACK_WITHIN))
+
+    def stop(self) -> None:
+        """End it in order: it claims nothing more, and its runs may end."""
+        self._stopping = True
+        if self._runner is not None and self._runner.started:
+            self._runner.stop()
+
+    async def _serve(self, process: Process) -> int:
+        simulation, terms = self._simulation, self._terms
+        chance = simulation.world.stream(f"links of {process.name}")
+        view = View(simulation.database, process)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(view.work)
+            client = await nursery.start(serve_store, view)
+            nursery.start_soon(run_scheduler, client.orchestrator)
+            runner = Runner(
+                process.name,
+                client=client,
+                limit=terms.runner_limit,
+                witness=NobodyLooks(),
+                infrastructure=SimulatedInfrastructure(
+                    machine=simulation.machine,
+                    runner=process,
+                    delay=lambda: chance.uniform(0, simulation.database.faults.link_latency),
+                    load_flow=self._flows.load,
+                ),
+            )
+            for deployment in terms.deployments:
+                await runner.add_deployment(deployment)
+            self._runner = runner
+            if not self._stopping:
+                await runner.start()
+            nursery.cancel_scope.cancel()
+        return 0
+
+
+def _is_trouble(error: BaseException) -> bool:
+    return may_pass(itself(error) if isinstance(error, BaseExceptionGroup) else error)
+
+
+@final
+@define(eq=False)
+class NobodyLooks:
+    """A `trioflow.runner.witness.Witness` that tells nobody."""
+
+    def started(self, run: FlowRun, pid: int) -> None:
+        """Nothing."""
+
+    def logs(self, run: FlowRun, records: Sequence[LogRecord]) -> None:
+        """Nothing."""
+
+    def output(self, run: FlowRun, lines: Sequence[OutputLine]) -> None:
+        """Nothing."""
+
+    def tasks(self, run: FlowRun, done: int, of: int) -> None:
+        """Nothing."""
+
+    def ended(self, run: FlowRun, state: State) -> None:
+        """Nothing."""
+
+
+@final
+@define(eq=False)
+class Flows:
+    """Finds the flows of simulated runs: in the modules that are there already, or else as an engine does."""
+
+    _models: Mapping[str, Model]
+    _known: dict[str, Flow[..., Any]] = field(factory=dict[str, Flow[..., Any]])
+
+    def load(self, entrypoint: str) -> Flow[..., Any]:
+        """The flow at ``path.py:name``, with a model in place of its function where there is one.
+
+        Raises:
+            EntrypointError: there is no such flow.
+        """
+        if entrypoint not in self._known:
+            self._known[entrypoint] = self._modelled(_find(entrypoint) or load_flow(entrypoint))
+        return self._known[entrypoint]
+
+    def _modelled(self, flow: Flow[..., Any]) -> Flow[..., Any]:
+        model = self._models.get(flow.name)
+        if model is None:
+            return flow
+
+        async def body(*_args: Any, **_kwargs: Any) -> Any:
+            return await model(current_flow_run())
+
+        replaced: Flow[..., Any] = type(flow)(flow.fn, flow.keywords)
+        replaced.body = body
+        return replaced
+
+
+def modules_of(entrypoints: Sequence[str]) -> list[ModuleType]:
+    """The modules that are loaded already in which these flows are."""
+    found = (_module_of(parts_of(entrypoint)[0]) for entrypoint in entrypoints)
+    return list({module.__name__: module for module in found if module is not None}.values())
+
+
+def _find(entrypoint: str) -> Flow[..., Any] | None:
+    path, name = parts_of(entrypoint)
+    found = getattr(_module_of(path), name or "", None)
+    return found if isinstance(found, Flow) else None
+
+
+def _module_of(path: Path) -> ModuleType | None:
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file is not None and Path(file) == path:
+            return module
+    return None
