@@ -106,3 +106,16 @@ def test_threads_lose_nothing():
     assert [[n for n in said if n // 1000 == t] for t in range(4)] == [
         list(range(t * 1000, t * 1000 + 300)) for t in range(4)
     ]
+
+
+def test_a_batch_is_bounded_by_its_length_too_but_never_empty():
+    backlog = Backlog()
+    for size in (3, 3, 3, 9, 1):
+        backlog.put(evolve(record(0), message="x" * size))
+
+    sizes = []
+    while batch := backlog.first(4, characters=6):
+        sizes.append([len(given.message) for given in batch])
+        backlog.forget(len(batch))
+
+    assert sizes == [[3, 3], [3], [9], [1]]

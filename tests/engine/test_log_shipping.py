@@ -10,6 +10,7 @@ import trio
 from attrs import define, field
 
 from trioflow import clock
+from trioflow.client.link_frames import LONGEST_FRAME
 from trioflow.client.local import LocalClient
 from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.engine.console import TOP
@@ -19,6 +20,7 @@ from trioflow.errors import StoreError
 from trioflow.orchestrator.orchestrator import Orchestrator
 from trioflow.settings import Settings, use_settings
 from trioflow.store.sqlite import open_memory
+from trioflow.wire.converter import to_json
 from trioflow.wire.endpoints import FIND_LOGS
 from trioflow.wire.filters import LogFilter
 from trioflow.wire.replies import Done
@@ -105,6 +107,22 @@ async def test_each_root_run_has_a_shipper_of_its_own(client, flow_logger):
     assert await stored(client) == []
     await mine.flush()
     assert await stored(client) == [(ROOT, None, 20, "mine")]
+
+
+async def test_a_batch_of_the_longest_messages_fits_into_a_frame_of_the_link(flow_logger):
+    sizes = []
+
+    class Weighing:
+        async def call(self, endpoint, request):
+            sizes.append((len(request.records), len(to_json(request))))
+
+    shipper = LogShipper(Weighing(), ROOT)
+    for _ in range(70):
+        flow_logger.info("\x01" * LONGEST_MESSAGE)
+    await shipper.flush()
+
+    assert [records for records, _ in sizes] == [32, 32, 6]
+    assert max(size for _, size in sizes) < LONGEST_FRAME / 4
 
 
 @pytest.mark.behaviour("LG-03")
