@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import evolve, frozen
 
+from trioflow import clock
 from trioflow.client.connect import current_client
 from trioflow.core.runs import FlowRun, TaskRun
 from trioflow.errors import AmbiguousRun, RunNotFound
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from trioflow.client.client import Client
 
 _ID_DIGITS = 32
+_NOW = timedelta(seconds=2)
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -39,6 +42,11 @@ class Found:
     def as_data(self) -> dict[str, Any]:
         """The same as dicts, lists and strings."""
         return {"flow_name": self.flow_name, **to_builtins(self.run)}
+
+
+def soon() -> datetime:
+    """The end of what is spoken of as now: a run that is due later is planned for later."""
+    return clock.now() + _NOW
 
 
 def home_exists() -> bool:

@@ -10,7 +10,7 @@ import trio
 from cyclopts import Parameter
 
 from trioflow.cli.finding import the_deployment
-from trioflow.cli.reading import Found, flow_runs, home_exists
+from trioflow.cli.reading import Found, flow_runs, home_exists, soon
 from trioflow.cli.render import Cell, as_json, coloured, print_table, put, spoken_times, tell
 from trioflow.client.connect import current_client
 from trioflow.clock import now
@@ -68,7 +68,7 @@ async def inspect(name: str, /, *, as_data: Annotated[bool, Parameter(name="--js
         as_data: As JSON.
     """
     deployment = await the_deployment(name)
-    which = FlowRunFilter(deployment_id=deployment.id, due_before=now())
+    which = FlowRunFilter(deployment_id=deployment.id, due_before=soon())
     runs = await flow_runs(await current_client(), which, most=_RUNS)
     if as_data:
         put(as_json({**to_builtins(deployment), "runs": [run.as_data() for run in runs]}))

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from trioflow.cli.finding import the_deployment
-from trioflow.cli.reading import Found, flow_runs, home_exists
+from trioflow.cli.reading import Found, flow_runs, home_exists, soon
 from trioflow.cli.render import Cell, as_json, coloured, print_table, put, spoken_times, tell
 from trioflow.client.connect import current_client
 from trioflow.clock import now
@@ -42,7 +42,7 @@ class Asked:
             flow_name=self.flow,
             deployment_id=(await the_deployment(self.deployment)).id if self.deployment else None,
             state_types=frozenset(self.state),
-            due_before=None if StateType.SCHEDULED in self.state else now(),
+            due_before=None if StateType.SCHEDULED in self.state else soon(),
             roots_only=not self.subflows,
         )
 
