@@ -138,6 +138,15 @@ async def test_who_is_importing_hears_no_request_and_gets_the_signal_at_once(sta
         await cancelled(watched, books)
 
 
+@pytest.mark.promise("P2")
+async def test_who_has_closed_its_link_gets_the_signal_sooner(start, books):
+    code = f"{ASYNC}{READY}; os.closerange(3, 200); {BLOCKS}"
+    watched = await start(code)
+    await watched.notes.wait_written("ready")
+    with trio.fail_after(SIGTERM_AFTER):
+        await cancelled(watched, books)
+
+
 # --- the runner's own policy
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from datetime import timedelta
 
 import pytest
 import trio
-from attrs import define, evolve
+from attrs import define, evolve, field, frozen
+from trio.testing import memory_stream_pair
 
 from tests.infrastructure.trees import alive
-from tests.runner.conftest import Notes
+from tests.runner.conftest import Notes, Told
 from trioflow.core.states import StateType
 from trioflow.errors import ProcessNotStarted, StoreError
+from trioflow.infrastructure.infrastructure import RunningProcess
 from trioflow.infrastructure.process import ProcessInfrastructure
 from trioflow.runner import child, supervise
 
@@ -173,12 +177,45 @@ async def test_an_end_that_the_store_refuses_is_written_when_it_takes_it(start, 
     assert said.count(again) == 3
 
 
+@pytest.mark.behaviour("CN-05")
+async def test_a_cancellation_that_cannot_be_written_is_told_and_written_when_it_can(start, books, client):
+    moody = Moody(client, "close_flow_run", 2)
+    watched = await start(program=["sleep", "60"], over={"client": moody})
+    await books.cancel(watched.run)
+    watched.at.request_cancel("no need")
+
+    assert (await watched.wait()).type is StateType.CANCELLED
+    told = (
+        f"Encountered exception while killing process of flow run '{watched.run.id}'. Flow run may not be cancelled."
+        " StoreError: the disk is full"
+    )
+    assert (await books.said(watched.run.id, "runner")).count(told) == 2
+
+
 async def test_a_store_that_takes_no_logs_harms_no_run(start, books, client, monkeypatch):
     monkeypatch.setattr("trioflow.runner.output.PATIENCE_SECONDS", 0.0)
     moody = Moody(client, "append_logs", 1_000_000)
     watched = await start(COMPLETES, over={"client": moody})
 
     assert (await watched.wait()).type is StateType.COMPLETED
+
+
+FAILS = """
+@flow(retries=1, retry_delay_seconds=60)
+async def f():
+    print("ready")
+    raise ValueError
+"""
+
+
+async def test_a_run_whose_process_dies_while_it_waits_for_another_try_is_free_to_be_claimed(start, books):
+    watched = await start(FAILS)
+    await books.wait_state(watched.run.id, "AwaitingRetry")
+    os.kill(watched.at.pid, signal.SIGKILL)
+
+    assert (await watched.wait()).name == "AwaitingRetry"
+    assert await books.history(watched.run.id) == ["Scheduled", "Pending", "Running", "AwaitingRetry"]
+    assert (await books.claim(watched.run.id)).run.state.type is StateType.PENDING
 
 
 # --- time
@@ -234,6 +271,57 @@ async def test_a_file_that_takes_too_long_to_load_fails_its_run_even_if_its_proc
     watched = await start(program=["sleep", "60"], over={"settings": settings})
 
     assert str(await watched.wait()) == "Failed('Flow could not be loaded within 0.2 seconds.')"
+
+
+async def test_a_run_that_is_being_cancelled_has_its_grace_though_its_time_is_over(start, books, place):
+    code = (
+        "@flow(timeout_seconds=1)\nasync def f():\n    print('ready')\n    try:\n        await trio.sleep(60)\n"
+        "    finally:\n        with trio.CancelScope(shield=True):\n            await trio.sleep(1.6)\n"
+        "            print('cleaned up')\n"
+    )
+    watched = await start(code)
+    await watched.notes.wait_written("ready")
+    await books.cancel(watched.run)
+    watched.at.request_cancel("no need")
+
+    assert (await watched.wait()).type is StateType.CANCELLED
+    assert await books.said(watched.run.id, "stdout") == ["ready", "cleaned up"]
+
+
+@frozen
+class Held:
+    """A process whose end of the link somebody else holds too."""
+
+    inner: RunningProcess
+    held: list[object]
+
+    def take_link(self):
+        ours, theirs = memory_stream_pair()
+        self.held.append(theirs)
+        return ours
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+@define
+class Leaks:
+    """An infrastructure whose links outlive their processes."""
+
+    inner: ProcessInfrastructure
+    held: list[object] = field(factory=list)
+
+    async def run(self, command, sink, *, task_status):
+        told = Told(lambda process: task_status.started(Held(process, self.held)))
+        return await self.inner.run(command, sink, task_status=told)
+
+
+async def test_a_link_that_outlives_its_process_is_not_waited_for(start, place, monkeypatch):
+    monkeypatch.setattr(supervise, "_LINK_SECONDS", 0.1)
+    watched = await start(over={"infrastructure": Leaks(place.infrastructure)})
+    watched.at.request_cancel("no need")
+
+    assert (await watched.wait()).type is StateType.CANCELLED
 
 
 # --- the runner goes on

@@ -12,6 +12,7 @@ its lease is renewed for it. Nobody signals a pid here, and nothing that a sink,
 
 from __future__ import annotations
 
+import math
 from logging import ERROR, INFO, WARNING
 from typing import Protocol, final
 from uuid import UUID
@@ -19,12 +20,11 @@ from uuid import UUID
 import trio
 from attrs import define, field, frozen
 
-from trioflow import clock
 from trioflow.client.client import Client
 from trioflow.client.link import ServedLink, serve_link
 from trioflow.core.runs import FlowRun
-from trioflow.core.states import Cancelled, Crashed, State, StateType
-from trioflow.errors import ProcessNotStarted, RunNotFound
+from trioflow.core.states import Cancelled, Crashed, State
+from trioflow.errors import ProcessNotStarted
 from trioflow.infrastructure.infrastructure import (
     SIGTERM_AFTER,
     Command,
@@ -35,12 +35,11 @@ from trioflow.infrastructure.infrastructure import (
 from trioflow.runner import exits
 from trioflow.runner.child import LEAVE_SECONDS, ChildClient
 from trioflow.runner.command import engine_command
+from trioflow.runner.conclude import conclude
 from trioflow.runner.output import OutputLog
 from trioflow.runner.run_log import RunLog
 from trioflow.runner.witness import GuardedWitness, Witness
 from trioflow.settings import Settings
-from trioflow.wire.endpoints import CLOSE_FLOW_RUN, END_LEASE, READ_FLOW_RUN
-from trioflow.wire.requests import CloseFlowRun, EndLease, ReadFlowRun
 
 LAST_WORDS_SECONDS = 0.8
 """How long it may take, once the process of a supervision that was cancelled is gone, to write what became of it."""
@@ -48,7 +47,8 @@ _EXIT_SECONDS = 0.5
 """How long a process that was asked to end may take to exit once it has closed its link."""
 _MARGIN_SECONDS = 0.3
 """How much sooner than 2 s and the grace after a request it gets serious: by then the run is to be CANCELLED (P2)."""
-_FIRST_BACKOFF, _LAST_BACKOFF = 0.1, 5.0
+_LINK_SECONDS = 5.0
+"""How long requests of a process that is gone are still answered."""
 
 
 @frozen(kw_only=True)
@@ -89,6 +89,7 @@ class Supervised:
 
         Who cannot hear it over the link gets the signal at once.
         """
+        self._child.over_time.deadline = math.inf
         if self._link is not None:
             self._link.cancel(reason)
         state = Cancelled(message=reason)
@@ -174,22 +175,22 @@ class _Supervision:
     output: OutputLog
     log: RunLog
     witness: Witness
-    state: State = field(factory=Crashed)
+    state: State = field(factory=Crashed, init=False)
     """What the run is in, as far as it is known."""
-    not_started: ProcessNotStarted | None = None
-    scope: trio.CancelScope = field(factory=lambda: trio.CancelScope(shield=True))
+    not_started: ProcessNotStarted | None = field(default=None, init=False)
+    scope: trio.CancelScope = field(factory=lambda: trio.CancelScope(shield=True), init=False)
     """Around all of it; it has no deadline before the supervision is cancelled."""
-    _cancelled: bool = False
-    _supervised: Supervised | None = None
+    _cancelled: bool = field(default=False, init=False)
+    _supervised: Supervised | None = field(default=None, init=False)
     """None before the process has started."""
-    _report: ExitReport | None = None
-    _over: trio.Event = field(factory=trio.Event)
+    _report: ExitReport | None = field(default=None, init=False)
+    _over: trio.Event = field(factory=trio.Event, init=False)
     """The process is gone, or its infrastructure has failed."""
-    _silent: trio.Event = field(factory=trio.Event)
+    _silent: trio.Event = field(factory=trio.Event, init=False)
     """Its link is closed, and all that it had asked for is answered."""
 
     async def mind_cancellation(self) -> None:
-        """Make a cancellation a wish to end, with a deadline."""
+        """Make a cancellation a wish to end, with a deadline. Once all is over, the wish does nothing."""
         try:
             await trio.sleep_forever()
         except trio.Cancelled:
@@ -211,7 +212,8 @@ class _Supervision:
             else:
                 await self._watch(process, nursery, task_status)
             nursery.cancel_scope.cancel()
-        await self._conclude()
+        self.state = await conclude(self.log, self._report, self.child.ending) or self.state
+        self.witness.ended(self.child.run, self.state)
 
     async def _own(self, command: Command, *, task_status: trio.TaskStatus[RunningProcess]) -> None:
         try:
@@ -236,7 +238,9 @@ class _Supervision:
         self.witness.started(self.child.run, process.pid)
         task_status.started(supervised)
         await self._over.wait()
-        await self._silent.wait()
+        # A link whose other end lives on, in some fork that had it by accident, is not waited for.
+        with trio.move_on_after(_LINK_SECONDS):
+            await self._silent.wait()
         await self._tell_exit(process.pid)
 
     async def _serve(self, stream: trio.abc.Stream, *, task_status: trio.TaskStatus[ServedLink]) -> None:
@@ -265,39 +269,6 @@ class _Supervision:
         await self.log.say(
             WARNING, f"Process {supervised.pid} has nothing more to do, but stays; it is being ended."
         )
-
-    # --- concluding
-
-    async def _conclude(self) -> None:
-        """Write what became of the run. While the store cannot take it, it is tried again: the run's lease lives on."""
-        transition_id, backoff = clock.new_id(), _FIRST_BACKOFF
-        while True:
-            try:
-                await self._close(transition_id)
-            except RunNotFound:
-                break
-            except Exception as error:  # noqa: BLE001 - whatever the store says
-                await self._tell_not_closed(error)
-                await trio.sleep(backoff)
-                backoff = min(2 * backoff, _LAST_BACKOFF)
-            else:
-                break
-        self.witness.ended(self.child.run, self.state)
-
-    async def _close(self, transition_id: UUID) -> None:
-        client, run_id, epoch = self.place.client, self.log.run.id, self.log.run.epoch
-        run = await client.call(READ_FLOW_RUN, ReadFlowRun(run_id=run_id))
-        self.state = run.state or self.state
-        state = exits.state_after_exit(run, self._report, self.child.ending)
-        if state is not None:
-            request = CloseFlowRun(
-                run_id=run_id, epoch=epoch, state=state, transition_id=transition_id, draw=clock.draw()
-            )
-            answer = await client.call(CLOSE_FLOW_RUN, request)
-            self.state = answer.run.state or self.state
-        elif not self.state.is_final:
-            await client.call(END_LEASE, EndLease(run_id=run_id, epoch=epoch))
-        await self._tell_closed(was_closed=state is not None)
 
     # --- telling
 
@@ -330,27 +301,6 @@ class _Supervision:
             )
         if not self._report.output_complete:
             await self.log.say(WARNING, f"Not all that process {pid} wrote could be kept.")
-
-    async def _tell_not_closed(self, error: Exception) -> None:
-        run_id = self.log.run.id
-        await self.log.say(
-            ERROR,
-            f"Encountered exception while killing process of flow run '{run_id}'. Flow run may not be cancelled."
-            if self.child.ending is not None
-            else f"What became of flow run '{run_id}' cannot be stored; trying again.",
-            error,
-        )
-
-    async def _tell_closed(self, *, was_closed: bool) -> None:
-        match self.state.type:
-            case StateType.CRASHED if was_closed:
-                await self.log.say(
-                    INFO, f"Reported flow run '{self.log.run.id}' as crashed: {self.state.message}"
-                )
-            case StateType.CANCELLED if was_closed or self.child.ending is not None:
-                await self.log.say(INFO, f"Cancelled flow run '{self.log.run.id}'!")
-            case _:
-                pass
 
 
 def _supervision(run: FlowRun, place: Place) -> _Supervision:
