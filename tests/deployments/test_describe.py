@@ -30,8 +30,9 @@ def write(tmp_path):
 
 async def all_end(file):
     """Waits until no process lives whose id the file has written beside itself; the kernel takes a moment."""
-    while any(map(_lives, _pids(file))):  # noqa: ASYNC110 - nobody tells of the end of a process of others
-        await trio.sleep(0.01)
+    with trio.fail_after(10):
+        while any(map(_lives, _pids(file))):  # noqa: ASYNC110 - nobody tells of the end of a process of others
+            await trio.sleep(0.01)
 
 
 def _pids(file):
@@ -59,7 +60,7 @@ async def test_the_answer_is_what_the_file_makes_whatever_it_prints(write, capfd
     out, err = capfd.readouterr()
     assert (out, "loading" in err) == ("", True)
     assert err.count("flow 'pack' will not be executed") == 2
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="loading is in progress"):
         assert answer == deployments_in(file)
 
 

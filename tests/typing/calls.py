@@ -9,6 +9,8 @@ import trio
 
 from trioflow import (
     AsyncFlow,
+    CronSchedule,
+    FlowDeployment,
     Future,
     NurseryTaskRunner,
     State,
@@ -17,6 +19,7 @@ from trioflow import (
     flow,
     rerun,
     run,
+    run_deployment,
     task,
     unmapped,
 )
@@ -114,6 +117,17 @@ async def calls_of_flows() -> None:
     assert_type(await rerun(total, "id"), float)
     assert_type(await rerun(total, "id", return_state=True), State)
     await total(1)  # type: ignore[call-overload]
+
+
+async def deployments() -> None:
+    assert_type(total.to_deployment("a", interval=5, tags=["b"], overlap="skip"), FlowDeployment)
+    assert_type(total_sync.to_deployment(schedules=[CronSchedule("@daily")]), FlowDeployment)
+    assert_type(FlowDeployment.from_entrypoint("a.py:b", cron="@daily"), FlowDeployment)
+    assert_type(total_sync.serve("a", limit=1, cron=["@daily"]), None)
+    assert_type(await total.aserve("a", rrule="FREQ=DAILY"), None)
+    assert_type((await run_deployment("a", {"x": 1}, timeout=0, tags=["b"])).name, str)
+    total.to_deployment("a", intervall=5)  # type: ignore[call-arg]
+    total.to_deployment("a", interval="5")  # type: ignore[arg-type]
 
 
 def definitions() -> None:
