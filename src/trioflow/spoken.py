@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from trioflow.core.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
@@ -56,6 +56,11 @@ def spoken_age(age: timedelta) -> str:
     else:
         spoken = f"{size // 86400} days"
     return f"in {spoken}" if seconds < 0 else f"{spoken} ago"
+
+
+def spoken_due(due: datetime, now: datetime) -> str:
+    """``in 12 s``; ``now`` for what is due already."""
+    return spoken_age(min(now - due, timedelta()))
 
 
 def spoken_seconds(seconds: float) -> str:

@@ -52,7 +52,13 @@ def lines(renderable: object) -> list[str]:
 
 @pytest.mark.behaviour("RN-03")
 def test_the_panel_names_every_deployment_and_how_to_start_a_run():
-    served = [Served(AUDIT, NOW + timedelta(seconds=12)), Served(REPORT, None), Served(BY_HAND, None)]
+    late = deployment("late", "overdue", IntervalSchedule(3600))
+    served = [
+        Served(AUDIT, NOW + timedelta(seconds=12)),
+        Served(REPORT, None),
+        Served(BY_HAND, None),
+        Served(late, NOW - timedelta(seconds=5)),
+    ]
     text = shown(announcement(served, NOW, None))
     assert "Your deployments are being served and polling for scheduled runs!" in text
     assert "Deployments" in text
@@ -60,6 +66,7 @@ def test_the_panel_names_every_deployment_and_how_to_start_a_run():
     assert "│ audit/half-minutely every 30 s next in 12 s │" in told
     assert "│ report/daily cron 0 9 * * * (Europe/London) │" in told
     assert "│ tidy/by-hand when it is asked for │" in told
+    assert "│ late/overdue every 1 h next now │" in told
     assert "│ Start a run with trioflow deployment run [DEPLOYMENT_NAME] │" in told
     assert "http" not in text
 

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from trioflow.core.deployments import Deployment
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import State, StateType
-from trioflow.spoken import spoken_age, spoken_duration
+from trioflow.spoken import spoken_due, spoken_duration
 
 _SHOWN_NEXT = 3
 _ELSEWHERE = "a deployment that is gone"
@@ -76,7 +76,7 @@ class Board:
         due = sorted(
             (served.next_due, served.deployment.full_name) for served in self.served if served.next_due
         )
-        told = [f"{name} {spoken_age(now - at)}" for at, name in due[:_SHOWN_NEXT]]
+        told = [f"{name} {spoken_due(at, now)}" for at, name in due[:_SHOWN_NEXT]]
         return f"next: {' · '.join(told)}" if told else ""
 
     def score(self) -> str:

@@ -27,7 +27,7 @@ from trioflow import clock
 from trioflow.runner.witness import Said, StreamWitness, Witness
 from trioflow.serving.board import Active, Board, Served, farewell
 from trioflow.settings import current_settings
-from trioflow.spoken import short_id, spoken_age, spoken_schedule, spoken_seconds, state_style
+from trioflow.spoken import short_id, spoken_due, spoken_schedule, spoken_seconds, state_style
 from trioflow.wire.endpoints import FIND_DEPLOYMENTS
 from trioflow.wire.filters import DeploymentFilter
 from trioflow.wire.requests import FindDeployments
@@ -90,7 +90,7 @@ def announcement(served: Sequence[Served], now: datetime, ui_url: str | None) ->
         table.add_column(no_wrap=True, style=style)
     for each in served:
         schedules = ", ".join(spoken_schedule(one.schedule) for one in each.deployment.schedules)
-        due = f"next {spoken_age(now - each.next_due)}" if each.next_due else ""
+        due = f"next {spoken_due(each.next_due, now)}" if each.next_due else ""
         table.add_row(each.deployment.full_name, schedules or "when it is asked for", due)
     parts: list[RenderableType] = [
         table,
