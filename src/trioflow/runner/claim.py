@@ -45,7 +45,7 @@ class Claims:
     _nursery: trio.Nursery
     """Of the supervising tasks."""
     _freed: Callable[[], None]
-    """Told of each slot that comes back."""
+    """Told when a run that was claimed has given its slot back."""
     in_hand: dict[UUID, Hand] = field(factory=dict[UUID, Hand], init=False)
     strays: dict[UUID, FlowRun] = field(factory=dict[UUID, FlowRun], init=False)
     """Claimed runs whose supervision failed: they have no process any more, and nobody has closed them."""
@@ -112,12 +112,12 @@ class Claims:
             self.strays[run.id] = run
         finally:
             self._let_go(hand)
+            self._freed()
 
     def _let_go(self, hand: Hand) -> None:
         del self.in_hand[hand.run_id]
         self.limiter.give_back(hand.run_id)
         hand.over.set()
-        self._freed()
 
 
 def _refusal(answer: FlowRunAnswer) -> str:

@@ -121,6 +121,7 @@ class Opened:
         """
         hand = await self.claims.claim(run_id)
         if hand.run is None:
+            self.wake()  # others may have been waiting for the slot
             raise RunAborted(f"flow run '{run_id}' was not claimed{hand.refusal}")
         try:
             await hand.over.wait()
