@@ -110,8 +110,6 @@ class FlowRunDrive(OwnedFlowRun):
     """What the function is called with, by name."""
     _calls: int = 0
     """How often the function was called here: once, and once for each retry."""
-    _told: int = 0
-    """Of which version of the run hooks were told last: a hook that is interrupted is not called once more."""
 
     async def refused(self, state: State) -> State:
         """The end of a run that was created FAILED, because its parameters do not fit."""
@@ -125,9 +123,8 @@ class FlowRunDrive(OwnedFlowRun):
 
     async def entered(self, state: State) -> None:
         """Call the flow's hooks for this state; those for RUNNING at the first time only."""
-        if self._told == self.run.version or (state.type is StateType.RUNNING and self._calls):
+        if state.type is StateType.RUNNING and self._calls:
             return
-        self._told = self.run.version
         await call_hooks(self, self.flow.options.hooks, state, {"flow": self.flow, "flow_run": self.run})
         if state.type in self.run.hooked:
             await self._settle_hooks()
@@ -136,7 +133,7 @@ class FlowRunDrive(OwnedFlowRun):
         """Say that they were called, or else a runner has that done once more."""
         with last_words(self.session.settings.grace_seconds):
             try:
-                request = SettleHooks(run_id=self.run.id, version=self._told)
+                request = SettleHooks(run_id=self.run.id, version=self.run.version)
                 await self.session.client.call(SETTLE_HOOKS, request)
             except (LinkClosed, StoreError) as error:
                 self.logger.warning("Hooks may be called again: %s", error)
