@@ -57,8 +57,9 @@ async def go_on(client, *ends):
     await client.call(endpoints.APPEND_LOGS, requests.AppendLogs(records=(says("one"), says("two", TASK))))
     await trio.sleep(10)
     for end in ends:
-        await client.call(endpoints.APPEND_LOGS, requests.AppendLogs(records=(says("three"),)))
         await propose(client, end)
+        await trio.sleep(0.1)
+        await client.call(endpoints.APPEND_LOGS, requests.AppendLogs(records=(says("three"),)))
 
 
 async def propose(client, state):

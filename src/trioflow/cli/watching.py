@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from trioflow.client.client import Client
 
 _REDRAW_SECONDS = 0.5
+_LAST_WORDS_SECONDS = 0.5
+"""What a run says of its end is stored after the end."""
 
 
 async def follow_elsewhere(
@@ -32,16 +34,21 @@ async def follow_elsewhere(
     if run.state is not None:
         progress.state, progress.type = run.state.name, run.state.type
     watcher = _Watcher(client, progress)
+    state = run.state
     with screen:
-        while True:
-            run = await client.call(READ_FLOW_RUN, ReadFlowRun(run_id=run.id))
-            if not quiet:
-                await watcher.tell_news()
-            if run.state and run.state.is_final:
-                return Outcome(run, run.state, progress, watcher.elapsed, None)
+        while state is None or not state.is_final:
             screen.show(View(flow_name, run.name, progress, (), watcher.elapsed))
             with trio.move_on_after(_REDRAW_SECONDS):
                 await watcher.hear()
+            run = await client.call(READ_FLOW_RUN, ReadFlowRun(run_id=run.id))
+            state = run.state
+            if not quiet:
+                await watcher.tell_news()
+        outcome = Outcome(run, state, progress, watcher.elapsed, None)
+        if not quiet:
+            await trio.sleep(_LAST_WORDS_SECONDS)
+            await watcher.tell_news()
+    return outcome
 
 
 @final
