@@ -26,7 +26,9 @@ def main(fd: int, file: str, names: Sequence[str]) -> None:
     with os.fdopen(fd, "wb") as told:
         told.write(answer.spelt())
     sys.stdout.flush()
-    os.killpg(0, signal.SIGKILL)
+    if os.getpgrp() == os.getpid():  # Else the group is that of whoever has started it.
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
 
 
 if __name__ == "__main__":
