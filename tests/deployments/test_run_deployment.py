@@ -12,6 +12,7 @@ from attrs import evolve
 from tests.engine.conftest import Books, VirtualWorld
 from trioflow import clock, flow, run_deployment
 from trioflow.client.connect import serve_store, use_client
+from trioflow.core.deployments import PausedBy
 from trioflow.core.states import Cancelled, StateType
 from trioflow.deployments.apply import apply
 from trioflow.deployments.finding import find_deployment, find_deployments
@@ -24,7 +25,9 @@ from trioflow.errors import (
 )
 from trioflow.settings import Settings, use_settings
 from trioflow.store.sqlite import open_memory
+from trioflow.wire.endpoints import PAUSE_SCHEDULES
 from trioflow.wire.filters import DeploymentFilter
+from trioflow.wire.requests import PauseSchedules
 
 
 @flow
@@ -58,7 +61,7 @@ async def test_what_is_applied_is_known_and_applied_again_it_is_the_same_one(cli
     )
 
 
-@pytest.mark.behaviour("DP-05", "QK-11")
+@pytest.mark.behaviour("QK-11")
 @pytest.mark.parametrize("when", [{"interval": 3600}, {"cron": "@hourly"}, {"rrule": "FREQ=HOURLY"}])
 async def test_the_embedded_store_plans_the_runs_of_every_kind_of_schedule(client, autojump_clock, when):
     await apply(client, ship.to_deployment("hourly", **when))
@@ -66,6 +69,17 @@ async def test_the_embedded_store_plans_the_runs_of_every_kind_of_schedule(clien
     due = sorted(run.times.next_scheduled_start for run in await Books(client).flow_runs())
 
     assert due[:3] == [clock.now() + timedelta(hours=hours) for hours in (1, 2, 3)]
+
+
+async def test_applied_again_a_schedule_stays_as_the_operator_left_it_and_a_new_one_begins_as_it_is_given(
+    client,
+):
+    known = await apply(client, ship.to_deployment("often", interval=30))
+    await client.call(PAUSE_SCHEDULES, PauseSchedules(deployment_id=known.id))
+
+    again = await apply(client, ship.to_deployment("often", interval=[30, 60]))
+
+    assert [each.paused_by for each in again.schedules] == [PausedBy.OPERATOR, None]
 
 
 @pytest.mark.behaviour("DP-08")
