@@ -97,7 +97,9 @@ class Runner:
         said = {} if entrypoint is None else {ENTRYPOINT: entrypoint}
         settings = Settings(home=self.path / "home").as_environment()
         environment = flow_run_environment(run.id, run.epoch, self.path / "home", settings)
-        command = Command(argv=ENGINE, environment={**environment, **said, **self.environment})
+        # However Python was told to write in the tests' own process, a run's process sees to it itself.
+        plain = {"PYTHONUNBUFFERED": ""}
+        command = Command(argv=ENGINE, environment={**environment, **plain, **said, **self.environment})
         child = Child(run=run, books=self.books, started=Started(command))
         await self.nursery.start(child.started.own, ProcessInfrastructure(grace_seconds=5))
         await self.nursery.start(child.serve)

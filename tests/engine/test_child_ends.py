@@ -42,8 +42,12 @@ from trioflow import flow
 @flow
 async def main():
     end = signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *given: (end(*given), print("heard")))
+    heard = []
+    signal.signal(signal.SIGTERM, lambda *given: (end(*given), heard.append(True)))
     print("under way")
+    while not heard:
+        pass
+    print("heard")
     while True:
         pass
 """
