@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from trioflow import clock
-from trioflow.core.runs import NO_RETRIES
+from trioflow.core.runs import NO_RETRIES, RetryPolicy
 from trioflow.core.states import (
     Cancelled,
     Completed,
@@ -99,15 +99,9 @@ def rename(run, name):
     return endpoints.RENAME_RUN, requests.RenameRun(run_id=run.id, name=name)
 
 
-def prepare(run, timeout=None, hooked=frozenset()):
-    return endpoints.PREPARE_FLOW_RUN, requests.PrepareFlowRun(
-        run_id=run.id,
-        epoch=run.epoch,
-        retry=NO_RETRIES,
-        flow_version=None,
-        hooked=hooked,
-        timeout=timeout,
-    )
+def prepare(run, **fields):
+    given = {"retry": NO_RETRIES, "flow_version": None, "hooked": frozenset(), "timeout": None, **fields}
+    return endpoints.PREPARE_FLOW_RUN, requests.PrepareFlowRun(run_id=run.id, epoch=run.epoch, **given)
 
 
 def claim(run):
@@ -256,15 +250,21 @@ async def test_a_child_that_is_ended_may_say_that_it_ended_by_itself_only(
 # --- what is learnt
 
 
-async def test_its_tasks_are_counted_in_each_attempt(child, place):
+async def test_its_tasks_are_counted_anew_in_each_attempt(child, place):
     run = child.run
+    await child.call(*prepare(run, retry=RetryPolicy(retries=1)))
     await child.call(*flow_state(run, Running()))
     first, second = [(await child.call(*task_of(run, call))).run for call in range(2)]
     await child.call(*task_state(second, Failed()))
     await child.call(*task_state(first, Completed()))
     await child.call(*task_state(first, Completed()))
+    await child.call(*flow_state(run, Failed()))
+    await child.call(*flow_state(run, Running()))
+    await child.call(*task_of(run, 0))
+    await child.call(*task_of(run, 1))
 
-    assert place.witness.told == [("tasks", 0, 1), ("tasks", 0, 2), ("tasks", 1, 2), ("tasks", 2, 2)]
+    told = [(0, 1), (0, 2), (1, 2), (2, 2), (0, 1), (0, 2)]
+    assert place.witness.told == [("tasks", *counts) for counts in told]
 
 
 async def test_who_speaks_is_told_by_name_after_the_end_too(child, place):
@@ -284,15 +284,27 @@ async def test_who_speaks_is_told_by_name_after_the_end_too(child, place):
     ]
 
 
-async def test_an_attempt_has_its_time_from_when_it_runs_and_a_little_more(child, autojump_clock):
-    await child.call(*prepare(child.run, timeout=5.0))
-    assert child.over_time.deadline == math.inf
-    await trio.sleep(3)
-    await child.call(*flow_state(child.run, Running()))
+async def test_only_the_newest_names_are_kept(child, place, monkeypatch):
+    monkeypatch.setattr("trioflow.runner.speakers.MOST_NAMES", 10)
+    run = child.run
+    await child.call(*flow_state(run, Running()))
+    tasks = [(await child.call(*task_of(run, call))).run for call in range(11)]
+    for task in (tasks[0], tasks[1], tasks[-1]):
+        await child.call(*log_of(run, task=task))
 
-    assert child.over_time.deadline == trio.current_time() + 5.0 + OVER_TIME_SECONDS
-    await child.call(*flow_state(child.run, Completed()))
+    speakers = [said.speaker for said in place.witness.said]
+    assert speakers == [f"Task run '{tasks[0].id}'", "Task run 'check-1'", "Task run 'check-10'"]
+
+
+async def test_an_attempt_has_its_time_from_when_it_runs_and_a_little_more(child, autojump_clock):
+    await child.call(*prepare(child.run, timeout=5.0, retry=RetryPolicy(retries=1)))
     assert child.over_time.deadline == math.inf
+    for end in (Failed(), Completed()):
+        await trio.sleep(3)
+        await child.call(*flow_state(child.run, Running()))
+        assert child.over_time.deadline == trio.current_time() + 5.0 + OVER_TIME_SECONDS
+        await child.call(*flow_state(child.run, end))
+        assert child.over_time.deadline == math.inf
 
 
 async def test_a_process_whose_run_is_over_has_its_time_to_leave_after_each_word(child, autojump_clock):
@@ -313,4 +325,6 @@ async def test_hooks_have_their_time_besides_until_they_are_settled(child, place
     await child.call(*flow_state(child.run, Failed()))
     assert child.leaving.deadline == trio.current_time() + LEAVE_SECONDS + place.settings.hook_seconds
     await child.call(*settle(child.run))
+    assert child.leaving.deadline == trio.current_time() + LEAVE_SECONDS
+    await child.call(*log_of(child.run))
     assert child.leaving.deadline == trio.current_time() + LEAVE_SECONDS

@@ -82,8 +82,10 @@ async def test_a_run_may_be_asked_to_end_though_nobody_has_put_it_down_as_cancel
     watched = await start(HEEDS)
     await watched.notes.wait_written("ready")
     watched.at.request_cancel("the runner ends")
+    with trio.fail_after(SIGTERM_AFTER):
+        state = await watched.wait()
 
-    assert (await watched.wait()).type is StateType.CANCELLED
+    assert state.type is StateType.CANCELLED
     assert await books.history(watched.run.id) == ["Scheduled", "Pending", "Running", "Cancelled"]
 
 
