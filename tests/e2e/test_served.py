@@ -97,6 +97,40 @@ def test_it_says_what_it_serves_runs_what_is_due_and_lets_runs_finish_at_the_fir
     assert [each["paused_by"] for each in deployment["schedules"]] == ["runner"]
 
 
+SCRIPT = """
+from flows import sums
+from trioflow import serve
+
+if __name__ == "__main__":
+    serve(sums.to_deployment("often", interval=1), print_starting_message={announced})
+"""
+
+
+@pytest.mark.behaviour("RN-01", "RN-04")
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_script_serves_until_it_is_interrupted_and_is_silent_about_it_if_it_is_told_to(
+    home: Home, *, announced: bool
+) -> None:
+    script = home.write("script.py", SCRIPT.format(announced=announced))
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=home.path,
+        env=home.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "Finished in state" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert ("Your deployments are being served" in printed) is announced
+    assert "Traceback" not in printed
+
+
 @pytest.mark.promise("P2", "P9")
 def test_the_second_signal_ends_runs_at_once_and_their_states_are_written(home: Home) -> None:
     process = home.start("serve", "flows.py:endless")
