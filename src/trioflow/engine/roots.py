@@ -17,6 +17,7 @@ from trioflow.engine.context import current_tags
 from trioflow.engine.drive import sendable
 from trioflow.engine.flow_runs import FlowRunDrive
 from trioflow.engine.logs import flow_run_logger
+from trioflow.engine.making import made
 from trioflow.engine.naming import drawn_name
 from trioflow.engine.parameters import Checked, Parameters, checked, restored, storable
 from trioflow.engine.sessions import Session
@@ -57,7 +58,7 @@ async def run_flow(flow: Flow[..., Any], parameters: Parameters, run_id: UUID | 
         flow_version=flow.version,
         owner=this_process(),
     )
-    answer = await client.call(CREATE_FLOW_RUN, request)
+    answer = await made(client, CREATE_FLOW_RUN, request)
     drive = drive_of(Session.under(client, answer.run.id, answer.run.epoch), flow, answer.run, found)
     drive.logger.info("Created flow run %r for flow %r", answer.run.name, flow.name)
     if ui := drive.session.settings.ui_url:

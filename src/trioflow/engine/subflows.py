@@ -23,6 +23,7 @@ from trioflow.engine.flow_runs import FlowRunDrive
 from trioflow.engine.futures import Future
 from trioflow.engine.inputs import Inputs
 from trioflow.engine.logs import flow_run_logger
+from trioflow.engine.making import made
 from trioflow.engine.naming import drawn_name
 from trioflow.engine.parameters import Checked, checked, storable
 from trioflow.engine.results import Raised, Recorder, load, message_of
@@ -130,7 +131,7 @@ class SubflowCall:
             inputs=self.inputs.lineage(),
             epoch=self.parent.session.epoch,
         )
-        answer = await self.parent.session.client.call(BEGIN_TASK_RUN, request)
+        answer = await made(self.parent.session.client, BEGIN_TASK_RUN, request)
         self.future.run_id = answer.run.id
         return answer.run
 
@@ -171,7 +172,7 @@ class SubflowCall:
             root_id=self.parent.session.root_id,
             epoch=self.parent.session.epoch,
         )
-        answer = await self.parent.session.client.call(CREATE_FLOW_RUN, request)
+        answer = await made(self.parent.session.client, CREATE_FLOW_RUN, request)
         self.parent.logger.info("Created subflow run %r for flow %r", answer.run.name, self.flow.name)
         return answer.run
 

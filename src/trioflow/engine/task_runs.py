@@ -26,7 +26,15 @@ from trioflow.engine.logs import RunLogger, speaking_as, task_run_logger
 from trioflow.engine.naming import run_name
 from trioflow.engine.results import Raised, Recorder, message_of
 from trioflow.engine.sessions import Session
-from trioflow.errors import RunAborted, RunNotFound, TrioflowBug, UnreadableResult, UpstreamTaskError
+from trioflow.errors import (
+    LinkClosed,
+    RunAborted,
+    RunNotFound,
+    StoreError,
+    TrioflowBug,
+    UnreadableResult,
+    UpstreamTaskError,
+)
 from trioflow.processes import this_process
 from trioflow.wire.endpoints import BEGIN_TASK_RUN, PROPOSE_TASK_RUN_STATE, READ_FLOW_RUN
 from trioflow.wire.replies import TaskRunAnswer
@@ -64,6 +72,8 @@ class TaskRunDrive:
     _cache_key: str | None = None
     _run: TaskRun | None = None
     """None until the store knows it."""
+    _is_unsure: bool = False
+    """It was asked for, and whether the store knows it now, nobody has heard."""
     _aborted: bool = False
     """Whether the last verdict was an abort."""
 
@@ -74,7 +84,7 @@ class TaskRunDrive:
         except UnreadableResult as error:
             state = Failed(message=message_of(error), data=Raised(error))
         except BaseException as error:
-            stop = await taken_down(self, error) if self._run else Stop(None)
+            stop = await taken_down(self, error) if self._run or self._is_unsure else Stop(None)
             self._end(stop.state or last_state(error))
             raise
         self._end(state)
@@ -179,6 +189,10 @@ class TaskRunDrive:
         except RunNotFound as error:
             await self._leave_what_is_not_ours()
             raise RunAborted(message_of(error)) from error
+        except (LinkClosed, StoreError):
+            self._is_unsure = True
+            raise
+        self._run = answer.run
         self.future.run_id = answer.run.id
         self.logger = task_run_logger(answer.run, self.task.name, self.logger)
         if state.type is StateType.PENDING:  # It begins as PENDING anyway; what it waits for is told next.

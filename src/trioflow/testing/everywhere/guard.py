@@ -6,6 +6,7 @@ tells of them by its audit events, so that none gets by under another name.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Mapping
 from typing import final
@@ -62,7 +63,7 @@ class Guard:
             RealWorldUsed: naming what, where, and what to do instead.
         """
         what, instead = _INSTEAD[event]
-        where = site_of(running_frames(sys._getframe(2)))  # noqa: SLF001 - who asked for it, past the hook and this
+        where = site_of(running_frames(inspect.currentframe()))
         self.found = self.found or RealWorldUsed(f"{what} has no place in a scenario, at {where}: {instead}")
         raise self.found
 

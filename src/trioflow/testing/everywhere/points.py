@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Literal, final
 
@@ -16,8 +17,9 @@ from attrs import define, field, frozen
 
 import trioflow
 
-_OURS = os.path.dirname(trioflow.__file__) + os.sep
-_TRIO = os.path.dirname(trio.__file__) + os.sep
+_OURS = f"{Path(trioflow.__file__).parent}{os.sep}"
+_KIT = _OURS + "testing" + os.sep
+_TRIO = f"{Path(trio.__file__).parent}{os.sep}"
 
 _LOOP = "unrolled_run"
 """What calls every task."""
@@ -56,9 +58,9 @@ def site_of(frames: Iterator[tuple[CodeType, int]]) -> Site:
     theirs = ours = None
     for code, line in frames:
         path = code.co_filename
-        if path.startswith(_OURS):
+        if path.startswith(_OURS) and not path.startswith(_KIT):
             ours = _told(code, line)
-        elif not (path.startswith(_TRIO) or "site-packages" in path or path.startswith("<")):
+        elif not (path.startswith((_TRIO, _KIT, "<")) or "site-packages" in path):
             theirs, ours = _told(code, line), None
     return Site(theirs, ours)
 
@@ -87,7 +89,9 @@ def waiting_frames(coroutine: Any) -> Iterator[tuple[CodeType, int]]:
 def running_frames(frame: FrameType | None) -> Iterator[tuple[CodeType, int]]:
     """The frames of the task that runs, from the outside to the inside."""
     found: list[tuple[CodeType, int]] = []
-    while frame is not None and not (frame.f_code.co_filename.startswith(_TRIO) and frame.f_code.co_name == _LOOP):
+    while frame is not None and not (
+        frame.f_code.co_filename.startswith(_TRIO) and frame.f_code.co_name == _LOOP
+    ):
         found.append((frame.f_code, frame.f_lineno))
         frame = frame.f_back
     return reversed(found)

@@ -34,7 +34,9 @@ _ROOTS = """
     SELECT flow_runs.id, flow_runs.name, flows.name, state_type
     FROM flow_runs JOIN flows ON flows.id = flow_id WHERE parent_task_run_id IS NULL
 """
-_RECORDED = "SELECT id, name, version FROM task_runs WHERE state_type = 'COMPLETED' AND state_data IS NOT NULL"
+_RECORDED = (
+    "SELECT id, name, version FROM task_runs WHERE state_type = 'COMPLETED' AND state_data IS NOT NULL"
+)
 
 
 async def recover(
@@ -82,7 +84,7 @@ def _recorded(tx: Tx) -> Recorded:
 
 
 def _computed_again(tx: Tx, recorded: Recorded) -> list[str]:
-    now = dict(tx.execute("SELECT id, version FROM task_runs"))
+    now: dict[bytes, int] = dict(tx.execute("SELECT id, version FROM task_runs"))
     return [
         f"the recorded result of task run {name!r} was computed again"
         for id_, (name, version) in recorded.items()

@@ -124,7 +124,9 @@ def _sweep(scenario: Scenario, deed: Deed, only: str | None) -> Swept:
             _check_repeats(name, deed, point, outcome, undisturbed)
             if faults := faults_of(deed, outcome, undisturbed):
                 replay = _CALLS[deed].format(name, str(point))
-                broken.append(f"{deed.value} {point}, at {outcome.where}:\n    " + "\n    ".join([*faults, replay]))
+                broken.append(
+                    f"{deed.value} {point}, at {outcome.where}:\n    " + "\n    ".join([*faults, replay])
+                )
             outcomes.append(outcome)
     if broken:
         more = [f"... and {len(broken) - _SHOWN} more"] if len(broken) > _SHOWN else []
@@ -146,15 +148,16 @@ def _points(deed: Deed, undisturbed: Outcome, only: str | None) -> Iterator[Poin
     elif only in found:
         yield found[only]
     else:
-        raise ScenarioUnfit(f"there is no point {only!r}: give 'after' or 'before' and a number from 1 to {count}")
+        raise ScenarioUnfit(
+            f"there is no point {only!r}: give 'after' or 'before' and a number from 1 to {count}"
+        )
 
 
 def _undisturbed(scenario: Scenario, order: Order) -> Outcome:
     """The scenario as it goes when nothing is done to it."""
     name = _name(scenario)
     first, second = (_tried(scenario, Deed.NOTHING, None, {}, order) for _ in range(2))
-    if first.raised is not None:
-        error = first.raised
+    for error in first.raised:
         raise ScenarioUnfit(f"{name} does not end well by itself: {type(error).__name__}: {error}") from error
     if first.wrong:
         raise ScenarioBroken("\n    ".join([f"{name} breaks by itself:", *first.wrong]))

@@ -6,10 +6,11 @@ speaks through and a watch over its time; after it, what it left behind is looke
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from enum import Enum
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
+from uuid import UUID
 
 import trio
 import trio.testing
@@ -18,7 +19,7 @@ from attrs import define, field, frozen
 from trioflow import clock
 from trioflow.client.client import Client
 from trioflow.client.connect import current_client, use_client
-from trioflow.core.states import Cancelling
+from trioflow.core.states import Cancelling, StateType
 from trioflow.engine.drive import in_hand
 from trioflow.engine.flow_runs import FlowRunDrive
 from trioflow.engine.flows import Flow
@@ -75,12 +76,14 @@ class Outcome:
     where: Site
     """Where something was done."""
     acted: bool
-    raised: BaseException | None
-    """What the scenario raised, cancellations and death aside."""
+    asked: frozenset[UUID]
+    """The runs that were asked to cancel, and then were CANCELLING."""
+    raised: tuple[BaseException, ...]
+    """What the scenario raised, cancellations and deaths aside."""
     returned: bool
     """Whether the scenario came to its own end."""
     seconds: float
-    """Virtual, from the deed to the scenario's end."""
+    """Virtual, from when it was cancelled, or a run of it was, to its end."""
     ends: Ends
     """How every run has ended."""
     wrong: tuple[str, ...]
@@ -111,8 +114,12 @@ class Trial:
     _sites: list[Site] = field(factory=list[Site], init=False)
     _calls: int = field(default=0, init=False)
     _where: Site = field(default=NOWHERE, init=False)
-    _acted_at: float | None = field(default=None, init=False)
-    _raised: BaseException | None = field(default=None, init=False)
+    _has_acted: bool = field(default=False, init=False)
+    _cancelling: set[UUID] = field(factory=set[UUID], init=False)
+    """Those that were asked to cancel, and are to be."""
+    _ending_since: float | None = field(default=None, init=False)
+    """When it was cancelled, or a run of it was."""
+    _raised: tuple[BaseException, ...] = field(default=(), init=False)
     _returned: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -132,7 +139,7 @@ class Trial:
             before = set(_tasks())
             with hearing:
                 await self._play()
-            seconds = 0.0 if self._acted_at is None else trio.current_time() - self._acted_at
+            seconds = trio.current_time() - self._ending_since if self._ending_since is not None else 0.0
             left = [f"task {task.name} is left" for task in _tasks() if task not in before]
             wrong = [*left, *await self._looked_at(services, store, hearing)]
             ends = await store.read(ends_of)
@@ -143,7 +150,8 @@ class Trial:
             calls=self._calls,
             sites=tuple(self._sites),
             where=self._where,
-            acted=self._acted_at is not None,
+            acted=self._has_acted,
+            asked=frozenset(self._cancelling),
             raised=self._raised,
             returned=self._returned,
             seconds=seconds,
@@ -154,7 +162,7 @@ class Trial:
     async def _looked_at(self, services: trio.Nursery, store: Store, hearing: Hearing) -> list[str]:
         wrong = await hearing.undone(store)
         match self.deed:
-            case Deed.KILL if self._acted_at is not None:
+            case Deed.KILL if self._has_acted:
                 wrong += await recover(services, store, self._flows, self.expected)
             case Deed.FAIL:
                 pass
@@ -172,8 +180,8 @@ class Trial:
                     nursery.start_soon(self._root)
                     (self._steps.root,) = nursery.child_tasks
         except BaseException as error:
-            self._raised = _told(error)
-            if isinstance(self._raised, KeyboardInterrupt):
+            self._raised = tuple(_told(error))
+            if any(isinstance(one, KeyboardInterrupt) for one in self._raised):
                 raise
         finally:
             trio.lowlevel.remove_instrument(self._steps)
@@ -198,9 +206,10 @@ class Trial:
     # --- the deed
 
     def _act(self, where: Site) -> None:
-        self._where, self._acted_at = where, trio.current_time()
+        self._where, self._has_acted = where, True
         match self.deed:
             case Deed.CANCEL:
+                self._ending_since = trio.current_time()
                 self._scope.cancel()
             case Deed.REQUEST:
                 self._asked.set()
@@ -217,10 +226,11 @@ class Trial:
         found = await client.call(FIND_FLOW_RUNS, FindFlowRuns(filter=FlowRunFilter()))
         for run in found.runs:
             if run.parent_task_run_id is None:
-                request = ProposeFlowRunState(
-                    run_id=run.id, state=Cancelling(), transition_id=clock.new_id()
-                )
-                await client.call(PROPOSE_FLOW_RUN_STATE, request)
+                request = ProposeFlowRunState(run_id=run.id, state=Cancelling(), transition_id=clock.new_id())
+                answer = await client.call(PROPOSE_FLOW_RUN_STATE, request)
+                if answer.run.state is not None and answer.run.state.type is StateType.CANCELLING:
+                    self._ending_since = trio.current_time()
+                    self._cancelling.add(run.id)
 
     def _planned(self, _: int, kind: Kind) -> StoreFault:
         if self._steps.root is None or self._returned:
@@ -230,7 +240,7 @@ class Trial:
         if self.deed is Deed.FAIL and self.point is not None:
             fault = fail_call(self.point.number, self.point.side)(self._calls, kind)
         if fault is not SOUND:
-            self._act(site_of(running_frames(sys._getframe())))  # noqa: SLF001 - who asked for it
+            self._act(site_of(running_frames(inspect.currentframe())))
         return fault
 
     # --- the watch
@@ -261,13 +271,13 @@ def _tasks(root: trio.lowlevel.Task | None = None) -> Iterator[trio.lowlevel.Tas
                 yield from _tasks(task)
 
 
-def _told(error: BaseException) -> BaseException | None:
-    """What is left of what a scenario raised, without cancellations and deaths."""
+def _told(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions in what a scenario raised, without cancellations and deaths."""
     match error:
         case trio.Cancelled() | Killed():
-            return None
-        case BaseExceptionGroup():
-            _, rest = error.split((trio.Cancelled, Killed))
-            return rest.exceptions[0] if rest is not None and len(rest.exceptions) == 1 else rest
+            return
+        case BaseExceptionGroup(exceptions=inner):
+            for one in cast("tuple[BaseException, ...]", inner):
+                yield from _told(one)
         case _:
-            return error
+            yield error
