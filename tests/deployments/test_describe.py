@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -136,3 +140,33 @@ async def test_cancelled_it_leaves_no_process_behind(write):
         nursery.cancel_scope.cancel()
 
     await all_end(file)
+
+
+def test_a_child_whose_parent_is_gone_ends_in_silence(write):
+    heard, told = os.pipe()
+    os.close(heard)
+
+    command = [sys.executable, "-m", "trioflow.deployments", str(told), write("")]
+    ended = subprocess.run(
+        command, pass_fds=(told,), start_new_session=True, capture_output=True, check=False
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGKILL, b"", b"")
+
+
+def test_a_child_that_nobody_ends_in_time_ends_itself(write):
+    heard, told = os.pipe()
+    command = [sys.executable, "-m", "trioflow.deployments", str(told), write("import time; time.sleep(60)")]
+
+    ended = subprocess.run(
+        command,
+        pass_fds=(told,),
+        start_new_session=True,
+        check=False,
+        env={**os.environ, "TRIOFLOW_START_SECONDS": "0.1"},
+        timeout=30,
+    )
+
+    assert ended.returncode == -signal.SIGALRM
+    os.close(heard)
+    os.close(told)

@@ -10,20 +10,26 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from trioflow.deployments.answers import Answer
 from trioflow.deployments.listing import deployments_in
 from trioflow.errors import DeploymentError, EntrypointError
+from trioflow.settings import current_settings
+
+_LATE_SECONDS = 1.0
 
 
 def main(fd: int, file: str, names: Sequence[str]) -> None:
     """Tell what is in the file, and end."""
     os.set_inheritable(fd, False)  # noqa: FBT003 - it takes no keyword
+    # Whoever asked ends this in time; the alarm does, should they be gone by then.
+    signal.setitimer(signal.ITIMER_REAL, current_settings().start_seconds + _LATE_SECONDS)
     try:
         answer = Answer(deployments=tuple(deployments_in(file, names)))
     except (DeploymentError, EntrypointError) as error:
         answer = Answer.refused(error)
-    with os.fdopen(fd, "wb") as told:
+    with suppress(BrokenPipeError), os.fdopen(fd, "wb") as told:  # Nobody may be there any more.
         told.write(answer.spelt())
     sys.stdout.flush()
     if os.getpgrp() == os.getpid():  # Else the group is that of whoever has started it.
