@@ -132,13 +132,15 @@ def load_flow_runs(tx: Tx, desk: Desk, ids: Iterable[UUID]) -> None:
     )
     alone = {run.id for run in desk.task_runs.values() if run.flow_run_id is None}
     holders = {run.root_id for run in desk.flow_runs.values()} | alone
-    unknown = holders - desk.leases.keys() - desk.leases_changed  # One that has ended on the desk is still in its row.
+    # One that has ended on the desk still stands in its row.
+    unknown = holders - desk.leases.keys() - desk.leases_changed
     _put_leases(desk, select_in(tx, LEASES, "run_id", (id_.bytes for id_ in unknown)))
 
 
 def load_tree(tx: Tx, desk: Desk, root_id: UUID) -> None:
     """Put a root run and every unfinished run under it onto the desk."""
-    load_task_runs(tx, desk, {root_id})  # A task that stands alone is a root too: its lease comes with the next line.
+    # A task that stands alone is a root too: its lease comes with the next line.
+    load_task_runs(tx, desk, {root_id})
     load_flow_runs(tx, desk, {root_id})
     _put_flow_runs(desk, tx.execute(f"{FLOW_RUNS} WHERE root_id = ?", (root_id.bytes,)))
     of_flow_runs = [run.id.bytes for run in desk.flow_runs.values() if run.root_id == root_id]

@@ -30,7 +30,7 @@ from trioflow.errors import (
     StoreError,
     TrioflowError,
 )
-from trioflow.orchestrator import apply, deployments, facts, handlers, planning, ready
+from trioflow.orchestrator import apply, deployments, facts, handlers, ready
 from trioflow.orchestrator.changes import ChangeHub
 from trioflow.orchestrator.decoded import Decoded
 from trioflow.orchestrator.desk import DOWNTIME, Desk
@@ -130,14 +130,13 @@ class Orchestrator:
 
     async def _find_ready_runs(self, request: FindReadyRuns) -> ReadyRuns:
         """From a snapshot, as a rule; nothing is given out that a schedule's catch-up or overlap policy would drop."""
-        ids, since = request.deployment_ids, clock.now() - self.downtime
-        if await self.store.read(lambda tx: planning.unlooked_at(tx, ids, since)):
-            await self.transact(
-                lambda tx, desk: planning.look_at(tx, desk, planning.unlooked_at(tx, ids, since))
-            )
-        found = await self.store.read(lambda tx: ready.survey(tx, request, clock.now()))
-        if found.is_quiet:
-            return found.reply
+
+        def reply(tx: Tx) -> ReadyRuns | None:
+            return ready.reply_at_once(tx, request, clock.now(), self.downtime)
+
+        if (at_once := await self.store.read(reply)) is not None:
+            return at_once
+        await self.transact(lambda tx, desk: ready.look_after_downtime(tx, desk, request))
         return await self.transact(lambda tx, desk: ready.settle(tx, desk, request))
 
     async def _take_owed_hooks(self, request: TakeOwedHooks) -> HooksToCall:

@@ -7,7 +7,7 @@ cancels is judged like any other proposal.
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -17,9 +17,10 @@ from trioflow.core.schedules.window import Overlap, take_turns
 from trioflow.core.states import Cancelled, Cancelling, StateType
 from trioflow.errors import TrioflowBug
 from trioflow.orchestrator import facts
+from trioflow.orchestrator.planning import look_at, unlooked_at
 from trioflow.orchestrator.turns import going_on, has_begun, policies, schedule_of
 from trioflow.store import rows
-from trioflow.store.queries import FLOW_RUNS
+from trioflow.store.queries import FLOW_RUNS, select_in
 from trioflow.wire.replies import ReadyRuns
 
 if TYPE_CHECKING:
@@ -35,13 +36,15 @@ SKIPPED = "skipped"
 """The cause on the last state of a run that its schedule's overlap policy dropped."""
 
 _WAITING = (
-    "deployment_id = ? AND state_type = 'SCHEDULED'"
-    " AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.run_id = flow_runs.root_id)"
+    "state_type = 'SCHEDULED' AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.run_id = flow_runs.root_id)"
 )
-_DUE = f"{FLOW_RUNS} WHERE {_WAITING} AND next_scheduled_start <= ? ORDER BY next_scheduled_start, id LIMIT ?"
-_NEXT = (
-    f"SELECT next_scheduled_start FROM flow_runs WHERE {_WAITING}"  # noqa: S608 - texts of ours
-    " AND next_scheduled_start > ? ORDER BY next_scheduled_start LIMIT 1"
+_START = f"SELECT next_scheduled_start FROM flow_runs WHERE {_WAITING} AND deployment_id"  # noqa: S608 - ours
+_EARLIEST = "ORDER BY next_scheduled_start LIMIT 1"
+_FIRST = f"SELECT id, ({_START} = deployments.id {_EARLIEST}) FROM deployments"  # noqa: S608 - ours
+_NEXT = f"{_START} = ? AND next_scheduled_start > ? {_EARLIEST}"
+_DUE = (
+    f"{FLOW_RUNS} WHERE {_WAITING} AND deployment_id = ? AND next_scheduled_start <= ?"
+    " ORDER BY next_scheduled_start, id LIMIT ?"
 )
 _ALL = -1
 
@@ -73,17 +76,35 @@ class _Turn:
     cancel: Sequence[FlowRun] = ()
 
 
+def reply_at_once(tx: Tx, request: FindReadyRuns, now: datetime, downtime: timedelta) -> ReadyRuns | None:
+    """What is ready; None if something has to be written first."""
+    if unlooked_at(tx, request.deployment_ids, now - downtime):
+        return None
+    found = survey(tx, request, now)
+    return found.reply if found.is_quiet else None
+
+
+def look_after_downtime(tx: Tx, desk: Desk, request: FindReadyRuns) -> None:
+    """Plan what nobody has looked at for too long: after a downtime, not all of it is to be run."""
+    look_at(tx, desk, unlooked_at(tx, request.deployment_ids, desk.now - desk.downtime))
+
+
 def survey(tx: Tx, request: FindReadyRuns, now: datetime) -> Survey:
     """What is ready of these deployments' runs, and what would have to be written first."""
     strict = policies(tx, request.deployment_ids)
+    limit = _ALL if strict else request.limit
     due: list[FlowRun] = []
     active: list[FlowRun] = []
     next_due: list[datetime] = []
-    for id_ in sorted(request.deployment_ids):
-        found, next_of_it = _waiting(tx, id_, request.before, _ALL if strict else request.limit)
-        due += found
-        next_due += next_of_it
-        active += going_on(tx, id_) if strict else ()
+    for key, first in select_in(tx, _FIRST, "id", (id_.bytes for id_ in request.deployment_ids)):
+        if first is None:
+            continue
+        if datetime.fromisoformat(first) > request.before:
+            next_due.append(datetime.fromisoformat(first))
+            continue
+        due += _due(tx, key, request.before, limit)
+        next_due += _next(tx, key, request.before)
+        active += going_on(tx, key) if strict else ()
     turns = list(_turns(strict, due, active, now))
     ready = sorted((run for turn in turns for run in turn.start), key=_order)
     next_due += [_when(run) for turn in turns for run in turn.later]
@@ -106,13 +127,16 @@ def settle(tx: Tx, desk: Desk, request: FindReadyRuns) -> ReadyRuns:
     return found.reply
 
 
-def _waiting(
-    tx: Tx, deployment_id: UUID, before: datetime, limit: int
-) -> tuple[list[FlowRun], list[datetime]]:
-    """The runs of a deployment that are due before an instant, and when the first one after it is."""
-    key, until = deployment_id.bytes, rows.instant_text(before)
-    due = [rows.flow_run_from(row) for row in tx.execute(_DUE, (key, until, limit))]
-    return due, [datetime.fromisoformat(at) for (at,) in tx.execute(_NEXT, (key, until))]
+def _due(tx: Tx, deployment: bytes, before: datetime, limit: int) -> Iterator[FlowRun]:
+    """The runs of a deployment that are due before an instant."""
+    found = tx.execute(_DUE, (deployment, rows.instant_text(before), limit))
+    return map(rows.flow_run_from, found)
+
+
+def _next(tx: Tx, deployment: bytes, before: datetime) -> list[datetime]:
+    """When the first of its other runs is due."""
+    found = tx.execute(_NEXT, (deployment, rows.instant_text(before)))
+    return [datetime.fromisoformat(at) for (at,) in found]
 
 
 def _turns(

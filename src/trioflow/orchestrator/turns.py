@@ -41,9 +41,9 @@ def policies(tx: Tx, deployment_ids: Iterable[UUID]) -> Mapping[str, Overlap]:
     return {identity: Overlap(text) for identity, text in found if text != Overlap.ALLOW.value}
 
 
-def going_on(tx: Tx, deployment_id: UUID) -> list[FlowRun]:
+def going_on(tx: Tx, deployment: bytes) -> list[FlowRun]:
     """The runs of a deployment's schedules that have begun and are not over, in the order in which they were due."""
-    found = (rows.flow_run_from(row) for row in tx.execute(_GOING_ON, (deployment_id.bytes,)))
+    found = (rows.flow_run_from(row) for row in tx.execute(_GOING_ON, (deployment,)))
     return sorted(found, key=lambda run: run.fire_key or "")
 
 
@@ -54,7 +54,7 @@ def out_of_turn(tx: Tx, desk: Desk, run: FlowRun) -> str | None:
         return None
     if identity not in policies(tx, {run.deployment_id}):
         return None
-    stored = {other.id: other for other in going_on(tx, run.deployment_id)}
+    stored = {other.id: other for other in going_on(tx, run.deployment_id.bytes)}
     for other in (stored | desk.flow_runs).values():
         if schedule_of(other) == identity and has_begun(other) and not _is_over(other):
             return f"Another run of its schedule is going on ({other.name}), and they do not overlap."

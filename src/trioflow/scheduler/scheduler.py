@@ -47,7 +47,13 @@ async def run_scheduler(
     """
     each = timedelta(seconds=look_seconds)
     orchestrator.downtime = max(DOWNTIME, 2 * each)
-    planning = Loop("Planning runs", partial(_turn, orchestrator, each), look_seconds, jitter=0)
+    planning = Loop(
+        "Planning runs",
+        partial(_turn, orchestrator, each),
+        look_seconds,
+        jitter=0,
+        look_seconds=look_seconds,
+    )
     listening = Loop("Listening to schedules", partial(_listen, orchestrator, planning.bell), 0, jitter=0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(listening.keep_going)
