@@ -81,9 +81,8 @@ async def serve_hooks(client: Client, claimed: Claimed, version: int, load_flow:
 async def _begun(client: Client, claimed: Claimed) -> tuple[int, _Unloaded]:
     # Shielded: who is told to end before it has begun says so of its run, and has to know it for that.
     with trio.CancelScope(shield=True):
-        heard_until = await client.now()
-        unloaded = await _Unloaded.of(client, claimed)
-    return heard_until, unloaded
+        return await client.now(), await _Unloaded.of(client, claimed)
+    raise TrioflowBug("nobody knows this scope, and somebody cancelled it")
 
 
 async def _to_its_end(unloaded: _Unloaded, load_flow: Loader) -> State:
