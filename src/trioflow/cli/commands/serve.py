@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
+from attrs import asdict, frozen
 from cyclopts import Parameter
 
 from trioflow.core.schedules.window import Overlap
@@ -17,19 +18,48 @@ from trioflow.serving.program import once, run_program, until_signalled
 FAILURE = 1
 
 
+@Parameter(name="*")
+@frozen(kw_only=True)
+class When:
+    """Schedules in place of the deployments' own."""
+
+    interval: float | None = None
+    """How often each of them is due, in seconds."""
+    cron: str | None = None
+    """When each of them is due, as a cron expression."""
+    rrule: str | None = None
+    """When each of them is due, as an RRULE."""
+    timezone: str | None = None
+    """Whose clocks that goes by; UTC, unless given."""
+    overlap: Overlap | None = None
+    """What a run does that is due while an earlier one goes on."""
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What is given."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class How:
+    """What the runner is like."""
+
+    limit: int | None = None
+    """How many runs may go on at once."""
+    name: str | None = None
+    """What the runner is called; as the file, unless given."""
+    pause_on_shutdown: Annotated[bool, Parameter(negative="--no-pause-on-shutdown")] = True
+    """Pause the schedules while nobody serves them; the next ``serve`` resumes them."""
+
+
 def serve(
     target: str,
     /,
     *more: str,
-    interval: float | None = None,
-    cron: str | None = None,
-    rrule: str | None = None,
-    timezone: str | None = None,
-    overlap: Overlap | None = None,
-    limit: int | None = None,
-    name: str | None = None,
+    when: When = When(),
+    how: How = How(),
     run_once: bool = False,
-    pause_on_shutdown: Annotated[bool, Parameter(negative="--no-pause-on-shutdown")] = True,
 ) -> int:
     """Serve a file's flows until Ctrl-C: plan their schedules, and run each run in a process of its own.
 
@@ -39,23 +69,19 @@ def serve(
     Args:
         target: The file, and the name of a flow or deployment in it where not all are meant: ``flows.py:nightly``.
         more: Further files, with names or without.
-        interval: How often each of them is due, in seconds, in place of its own schedules.
-        cron: When each of them is due, as a cron expression, in place of its own schedules.
-        rrule: When each of them is due, as an RRULE, in place of its own schedules.
-        timezone: Whose clocks that goes by; UTC, unless given.
-        overlap: What a run does that is due while an earlier one goes on.
-        limit: How many runs may go on at once.
-        name: What the runner is called; as the file, unless given.
+        when: Schedules in place of the deployments' own.
+        how: What the runner is like.
         run_once: Run each of them once, now, and exit 0 if all completed.
-        pause_on_shutdown: Pause the schedules while nobody serves them; the next ``serve`` resumes them.
     """
-    asked = {"interval": interval, "cron": cron, "rrule": rrule, "timezone": timezone, "overlap": overlap}
-    when = {key: value for key, value in asked.items() if value is not None}
     files = _by_file([target, *more])
-    runner = name or next(iter(files))
-    options: RunnerOptions = {"limit": limit, "name": runner, "pause_on_shutdown": pause_on_shutdown}
+    runner = how.name or next(iter(files))
+    options: RunnerOptions = {
+        "limit": how.limit,
+        "name": runner,
+        "pause_on_shutdown": how.pause_on_shutdown,
+    }
     main = _run_once if run_once else _serve
-    return run_program(partial(main, files, when, options))
+    return run_program(partial(main, files, when.keywords, options))
 
 
 async def _serve(files: Mapping[str, Sequence[str]], when: Mapping[str, Any], options: RunnerOptions) -> int:
