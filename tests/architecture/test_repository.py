@@ -23,7 +23,7 @@ UNFINISHED = re.compile("TO" + "DO|FIX" + "ME|XX" + "X|for " + "now|NotImplement
 def test_the_readme_has_two_commands_one_to_run_and_one_to_test():
     run, test = COMMANDS
 
-    assert "trioflow run examples/" in run
+    assert "trioflow serve examples/" in run
     assert test.endswith(".venv/bin/nox")
 
 

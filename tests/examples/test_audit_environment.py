@@ -15,8 +15,10 @@ import trio
 from attrs import evolve, frozen
 
 from tests.architecture.sources import ROOT
+from trioflow.deployments.describe import described
 from trioflow.engine.entrypoints import load_flow
 from trioflow.settings import current_settings, use_settings
+from trioflow.spoken import spoken_schedule
 
 
 def hashed(content: str) -> str:
@@ -56,7 +58,7 @@ def site(tmp_path):
 @pytest.fixture
 def audit(site, tmp_path):
     """Runs the flow on the small environment, each time in the same home."""
-    flow = load_flow(str(ROOT / "examples/audit_environment.py"))
+    flow = load_flow(f"{ROOT / 'examples/audit_environment.py'}:audit_environment")
     report = tmp_path / "report"
 
     def audit() -> Audited:
@@ -139,9 +141,40 @@ def test_a_zip_file_is_listed_and_not_read(audit, tmp_path, site):
     with zipfile.ZipFile(archive, "w") as zipped:
         for path in sorted((tmp_path / "unzipped").rglob("*")):
             zipped.write(path, path.relative_to(tmp_path / "unzipped"))
-    flow = load_flow(str(ROOT / "examples/audit_environment.py"))
+    flow = load_flow(f"{ROOT / 'examples/audit_environment.py'}:audit_environment")
 
     with use_settings(evolve(current_settings(), home=tmp_path / "home")):
         summary = trio.run(flow, str(archive), str(tmp_path / "report"))
 
     assert (summary["distributions"], summary["files"], summary["missing"]) == (1, 0, 0)
+
+
+def test_the_announcement_fails_at_its_first_attempt_and_tells_what_was_found_at_its_second(audit, tmp_path):
+    audit()
+    flow = load_flow(f"{ROOT / 'examples/audit_environment.py'}:announce_audit")
+
+    with use_settings(evolve(current_settings(), home=tmp_path / "home")):
+        said = trio.run(flow.with_options(retry_delay_seconds=0), str(tmp_path / "report"))
+
+    assert said.startswith("8 files of 2 distributions, 0 faults, at 20")
+
+
+def test_the_sync_flow_weighs_what_is_installed(tmp_path, site):
+    flow = load_flow(f"{ROOT / 'examples/audit_environment.py'}:measure_disk")
+
+    with use_settings(evolve(current_settings(), home=tmp_path / "home")):
+        weighed = flow(str(site), 1)
+
+    assert weighed == {
+        "apple": sum(path.stat().st_size for path in site.rglob("apple*/**/*") if path.is_file())
+    }
+
+
+def test_its_deployments_are_what_is_served():
+    found = trio.run(described, str(ROOT / "examples/audit_environment.py"), [])
+
+    assert [(each.full_name, spoken_schedule(each.schedules[0].schedule)) for each in found] == [
+        ("audit-environment/half-minutely", "every 30 s"),
+        ("announce-audit/every-20-s", "every 20 s"),
+        ("measure-disk/minutely", "cron * * * * *"),
+    ]
