@@ -275,10 +275,6 @@ class UnwritableResult(StoreError):
 # --- testing
 
 
-class RealWorldUsed(TrioflowError):
-    """A test under virtual time asked for something of the real world."""
-
-
 class ScenarioBroken(TrioflowError, AssertionError):
     """Something was not as it must be after a scenario was interrupted."""
 

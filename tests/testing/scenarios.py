@@ -7,7 +7,7 @@ from datetime import timedelta
 import trio
 from attrs import define
 
-from trioflow import allow_failure, flow, get_run_logger, tags, task
+from trioflow import allow_failure, flow, get_run_logger, run, tags, task
 from trioflow.wire.endpoints import SET_CONCURRENCY_LIMIT
 from trioflow.wire.requests import SetConcurrencyLimit
 
@@ -239,6 +239,21 @@ async def large_results(client) -> None:
     assert await keeps() == 100_000
 
 
+async def sync_code(client) -> None:
+    """A sync flow, which calls and submits sync tasks from its thread."""
+
+    @task
+    def square(x: int) -> int:
+        return x * x
+
+    @flow
+    def squares() -> int:
+        submitted = [square.submit(x) for x in range(2)]
+        return square(3) + sum(future.result() for future in submitted)
+
+    assert await run(squares) == 10
+
+
 @define
 class Twice:
     """Two roots side by side."""
@@ -269,5 +284,6 @@ SCENARIOS = [
     a_task_alone,
     clean_up,
     large_results,
+    sync_code,
     Twice(),
 ]

@@ -106,7 +106,7 @@ class StepCounter(trio.abc.Instrument):
     """None only counts."""
     act: Callable[[Site], object]
     """Called at the point, with where the task is."""
-    begun: Callable[[], object]
+    begins: Callable[[trio.lowlevel.Task], object]
     """Called when a step begins that counts."""
     ended: Callable[[trio.lowlevel.Task], object]
     """Called when a step has ended that counts."""
@@ -121,7 +121,7 @@ class StepCounter(trio.abc.Instrument):
         if self._counts(task):
             self._started += 1
             self._reached("before", self._started, task)
-            self.begun()
+            self.begins(task)
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """See `trio.abc.Instrument`."""

@@ -28,6 +28,8 @@ class FencedStore(Store):
     """One process's view of a store."""
 
     inner: Store
+    look: Callable[[Tx], object]
+    """Called in each transaction, once it has written all that it will."""
     killed: bool = field(default=False, init=False)
     calls: int = field(default=0, init=False)
     """Transactions and reads that were asked for."""
@@ -48,7 +50,7 @@ class FencedStore(Store):
         """See `Store.transact`."""
         self.check()
         self.calls += 1
-        return await self.inner.transact(partial(self._alive, fn), durability=durability)
+        return await self.inner.transact(partial(self._write, fn), durability=durability)
 
     async def coalesce(
         self, judge: Judge[Item, Result], item: Item, *, durability: Durability = Durability.SYNCED
@@ -63,7 +65,7 @@ class FencedStore(Store):
         """See `Store.read`."""
         self.check()
         self.calls += 1
-        return await self.inner.read(partial(self._alive, fn))
+        return await self.inner.read(partial(self._read, fn))
 
     async def wait_for_change(self, after: int) -> int:
         """See `Store.wait_for_change`."""
@@ -89,9 +91,15 @@ class FencedStore(Store):
         await trio.lowlevel.cancel_shielded_checkpoint()
         self.kill()
 
-    def _alive(self, fn: Callable[[Tx], R], tx: Tx) -> R:
+    def _read(self, fn: Callable[[Tx], R], tx: Tx) -> R:
         self.check()
         return fn(tx)
+
+    def _write(self, fn: Callable[[Tx], R], tx: Tx) -> R:
+        self.check()
+        answer = fn(tx)
+        self.look(tx)
+        return answer
 
 
 @final
@@ -104,7 +112,9 @@ class _FencedJudge:
 
     def __call__(self, tx: Tx, items: Sequence[Any]) -> Sequence[Any]:
         self.store.check()
-        return list(self.judge(tx, items))
+        answers = list(self.judge(tx, items))
+        self.store.look(tx)
+        return answers
 
 
 @final
@@ -122,9 +132,14 @@ class Process:
         self._scope.cancel()
 
 
-async def run_process(store: Store, task_status: trio.TaskStatus[Process]) -> None:
-    """Be a process that has opened this store: starts with it, and ends when it is killed or cancelled."""
-    fenced = FencedStore(store)
+async def run_process(
+    store: Store, look: Callable[[Tx], object], task_status: trio.TaskStatus[Process]
+) -> None:
+    """Be a process that has opened this store: starts with it, and ends when it is killed or cancelled.
+
+    ``look`` is called in each of its transactions.
+    """
+    fenced = FencedStore(store, look)
     try:
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Literal, final
 
-import trio
-import trio.testing
-from attrs import evolve, frozen
+from attrs import frozen
 
-from trioflow import clock
 from trioflow.core.states import StateType
 from trioflow.errors import ScenarioBroken, ScenarioUnfit
-from trioflow.settings import current_settings, use_settings
-from trioflow.testing.everywhere.guard import Guard
 from trioflow.testing.everywhere.judging import faults_of
 from trioflow.testing.everywhere.points import Point, Side
-from trioflow.testing.everywhere.recovery import Ends
-from trioflow.testing.everywhere.trial import Deed, Outcome, Scenario, Trial
-from trioflow.testing.simulation.scheduling import Order, Strategy, ordered
-from trioflow.testing.simulation.threads import InlineThreads, inline_threads
-from trioflow.testing.simulation.virtual import VirtualWorld
+from trioflow.testing.everywhere.staging import Stage, scenario_name
+from trioflow.testing.everywhere.trial import Deed, Outcome, Scenario
 
-_START = datetime(2026, 1, 1, tzinfo=UTC)
 _SHOWN = 5
 """How many broken points are told of."""
 _SIDES: tuple[Side, ...] = ("after", "before")
@@ -63,8 +49,8 @@ def cancel_everywhere(
 
     Raises:
         ScenarioBroken: something was not as it must be; tells where, and how to replay it.
-        ScenarioUnfit: it cannot be tried: it does not end, or not well, or not the same way twice, or it uses a real
-            thread, socket, process or sleep.
+        ScenarioUnfit: it cannot be tried: it does not end, or not well, or not the same way twice.
+        SimulationError: it uses a real thread, socket, process or sleep; tells where, and what to use instead.
     """
     return _sweep(scenario, Deed.CANCEL if by == "host" else Deed.REQUEST, only)
 
@@ -83,7 +69,7 @@ def crash_everywhere(scenario: Scenario, *, only: str | None = None) -> Swept:
         only: the one point to try, as a failure names it: ``"after 17"``.
 
     Raises:
-        ScenarioBroken, ScenarioUnfit: as `cancel_everywhere`.
+        ScenarioBroken, ScenarioUnfit, SimulationError: as `cancel_everywhere`.
     """
     return _sweep(scenario, Deed.KILL, only)
 
@@ -99,7 +85,7 @@ def fail_store_at_every_call(scenario: Scenario, *, only: str | None = None) -> 
         only: the one call to let fail, as a failure names it: ``"before 5"``, or ``"after 5"`` its commit.
 
     Raises:
-        ScenarioBroken, ScenarioUnfit: as `cancel_everywhere`.
+        ScenarioBroken, ScenarioUnfit, SimulationError: as `cancel_everywhere`.
     """
     return _sweep(scenario, Deed.FAIL, only)
 
@@ -114,13 +100,13 @@ _CALLS = {
 
 
 def _sweep(scenario: Scenario, deed: Deed, only: str | None) -> Swept:
-    name = _name(scenario)
-    with _stage() as order:
-        undisturbed = _undisturbed(scenario, order)
+    name = scenario_name(scenario)
+    with Stage(scenario).set_up() as stage:
+        undisturbed = _undisturbed(stage)
         outcomes: list[Outcome] = []
         broken: list[str] = []
         for point in _points(deed, undisturbed, only):
-            outcome = _tried(scenario, deed, point, undisturbed.ends, order)
+            outcome = stage.tried(deed, point, undisturbed.ends)
             _check_repeats(name, deed, point, outcome, undisturbed)
             if faults := faults_of(deed, outcome, undisturbed):
                 replay = _CALLS[deed].format(name, str(point))
@@ -136,10 +122,6 @@ def _sweep(scenario: Scenario, deed: Deed, only: str | None) -> Swept:
     return Swept(len(outcomes), len({outcome.where for outcome in outcomes}), ends)
 
 
-def _name(scenario: Scenario) -> str:
-    return getattr(scenario, "__name__", type(scenario).__name__)
-
-
 def _points(deed: Deed, undisturbed: Outcome, only: str | None) -> Iterator[Point]:
     count = undisturbed.calls if deed is Deed.FAIL else undisturbed.steps
     found = {str(point): point for side in _SIDES for point in (Point(side, k) for k in range(1, count + 1))}
@@ -153,10 +135,10 @@ def _points(deed: Deed, undisturbed: Outcome, only: str | None) -> Iterator[Poin
         )
 
 
-def _undisturbed(scenario: Scenario, order: Order) -> Outcome:
+def _undisturbed(stage: Stage) -> Outcome:
     """The scenario as it goes when nothing is done to it."""
-    name = _name(scenario)
-    first, second = (_tried(scenario, Deed.NOTHING, None, {}, order) for _ in range(2))
+    name = scenario_name(stage.scenario)
+    first, second = (stage.tried(Deed.NOTHING, None, {}) for _ in range(2))
     for error in first.raised:
         raise ScenarioUnfit(f"{name} does not end well by itself: {type(error).__name__}: {error}") from error
     if first.wrong:
@@ -187,42 +169,3 @@ def _check_repeats(name: str, deed: Deed, point: Point, outcome: Outcome, undist
         raise ScenarioUnfit(
             f"{name} does not go the same way twice: step {point.number} was at {outcome.where}, usually at {usual}"
         )
-
-
-def _tried(scenario: Scenario, deed: Deed, point: Point | None, expected: Ends, order: Order) -> Outcome:
-    world = VirtualWorld(_START, "everywhere")
-    virtual = trio.testing.MockClock(autojump_threshold=0)
-    with Guard() as guard, clock.use(world), inline_threads(InlineThreads(world.stream("threads"))):
-        trial = Trial(scenario, deed, point, expected, guard)
-        order.keep = partial(_abandon, trial)
-        try:
-            outcome = trio.run(trial.main, clock=virtual)
-        except trio.TrioInternalError as error:
-            raise ScenarioUnfit(_endless(scenario, trial)) from error
-    if guard.found is not None:
-        raise guard.found
-    if trial.endless is not None:
-        raise ScenarioUnfit(_endless(scenario, trial))
-    return outcome
-
-
-def _endless(scenario: Scenario, trial: Trial) -> str:
-    done = "" if trial.point is None else f", {trial.deed.value} {trial.point},"
-    stubborn = ", and heeds no cancellation" if trial.is_hopeless else ""
-    return f"{_name(scenario)}{done} never ends: {trial.endless}{stubborn}"
-
-
-def _abandon(trial: Trial, _: object) -> None:
-    """Called between steps: the only place from which a scenario that heeds nothing can be left."""
-    if trial.is_hopeless:
-        raise ScenarioUnfit
-
-
-@contextmanager
-def _stage() -> Generator[Order]:
-    """A home of its own, and Trio's tasks in the order of their making."""
-    order = Order(Strategy.FIFO, VirtualWorld(_START, "everywhere").stream("order"))
-    with tempfile.TemporaryDirectory(prefix="trioflow-") as home, ordered(order):
-        settings = evolve(current_settings(), home=Path(home))
-        with use_settings(settings):
-            yield order

@@ -24,9 +24,8 @@ from trioflow.engine.drive import in_hand
 from trioflow.engine.flow_runs import FlowRunDrive
 from trioflow.engine.flows import Flow
 from trioflow.store.sqlite import open_memory
-from trioflow.store.store import Store
-from trioflow.testing.everywhere.audit import audit_at_rest
-from trioflow.testing.everywhere.guard import Guard
+from trioflow.store.store import Store, Tx
+from trioflow.testing.everywhere.audit import audit_at_rest, audit_slots
 from trioflow.testing.everywhere.hearing import Hearing
 from trioflow.testing.everywhere.points import (
     NOWHERE,
@@ -40,6 +39,7 @@ from trioflow.testing.everywhere.points import (
 from trioflow.testing.everywhere.process import Killed, Process, run_process
 from trioflow.testing.everywhere.recovery import Ends, ends_of, recover
 from trioflow.testing.faults.store import SOUND, FaultyStore, Kind, StoreFault, fail_call
+from trioflow.testing.simulation.realities import Realities
 from trioflow.wire.endpoints import FIND_FLOW_RUNS, PROPOSE_FLOW_RUN_STATE
 from trioflow.wire.filters import FlowRunFilter
 from trioflow.wire.requests import FindFlowRuns, ProposeFlowRunState
@@ -49,7 +49,7 @@ Scenario: TypeAlias = Callable[[Client], Awaitable[object]]
 
 LONGEST_SECONDS = 30 * 86_400.0
 """Virtual seconds that a scenario may take."""
-MOST_STEPS = 50_000
+MOST_STEPS = 10_000
 
 
 class Deed(Enum):
@@ -60,6 +60,10 @@ class Deed(Enum):
     REQUEST = "asked to cancel"
     KILL = "killed"
     FAIL = "denied the store"
+
+
+class Abandoned(BaseException):
+    """The scenario goes on for ever, and heeds no cancellation."""
 
 
 @final
@@ -100,11 +104,13 @@ class Trial:
     point: Point | None
     expected: Ends
     """How runs end when nothing is done."""
-    guard: Guard
+    realities: Realities
     endless: str | None = field(default=None, init=False)
     """Where the scenario was when its time, or its steps, were over."""
     is_hopeless: bool = field(default=False, init=False)
     """Cancelled, it goes on all the same."""
+    is_beyond_hope: bool = field(default=False, init=False)
+    """Nothing that is thrown into it ends it."""
     _steps: StepCounter = field(init=False)
     _process: Process = field(init=False)
     _scope: trio.CancelScope = field(factory=trio.CancelScope, init=False)
@@ -119,24 +125,27 @@ class Trial:
     """Those that were asked to cancel, and are to be."""
     _ending_since: float | None = field(default=None, init=False)
     """When it was cancelled, or a run of it was."""
+    _in_passing: dict[str, None] = field(factory=dict[str, None], init=False)
+    """What was wrong in a transaction, though perhaps not in the last one."""
     _raised: tuple[BaseException, ...] = field(default=(), init=False)
     _returned: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         point = None if self.deed is Deed.FAIL else self.point
-        self._steps = StepCounter(point, self._act, self._began, self._ended)
+        self._steps = StepCounter(point, self._act, self._begins, self._ended)
 
     async def main(self) -> Outcome:
         """Run the scenario, do the deed, and look at what is left."""
         store = open_memory()
         async with trio.open_nursery() as services:
-            self._process = await services.start(run_process, FaultyStore(store, self._planned))
+            self._process = await services.start(run_process, FaultyStore(store, self._planned), self._look)
             hearing = Hearing(self._process.client)
             use_client(hearing)
             services.start_soon(self._watch)
             services.start_soon(self._operate)
             await trio.testing.wait_all_tasks_blocked()
             before = set(_tasks())
+            self.realities.begin(self._scope.cancel)
             with hearing:
                 await self._play()
             seconds = trio.current_time() - self._ending_since if self._ending_since is not None else 0.0
@@ -160,7 +169,7 @@ class Trial:
         )
 
     async def _looked_at(self, services: trio.Nursery, store: Store, hearing: Hearing) -> list[str]:
-        wrong = await hearing.undone(store)
+        wrong = [*self._in_passing, *await hearing.undone(store)]
         match self.deed:
             case Deed.KILL if self._has_acted:
                 wrong += await recover(services, store, self._flows, self.expected)
@@ -190,11 +199,7 @@ class Trial:
         await self.scenario(await current_client())
         self._returned = True
 
-    def _began(self) -> None:
-        self.guard.is_watching = True
-
     def _ended(self, task: trio.lowlevel.Task) -> None:
-        self.guard.is_watching = False
         for driven in in_hand():
             if isinstance(driven, FlowRunDrive):
                 self._flows[driven.flow.name] = driven.flow
@@ -202,6 +207,12 @@ class Trial:
             self._sites.append(site_of(waiting_frames(task.coro)))
         if self._steps.steps % MOST_STEPS == 0:
             self._give_up(f"after {MOST_STEPS} steps")
+
+    def _begins(self, task: trio.lowlevel.Task) -> None:
+        if self.is_hopeless:
+            # A cancellation is not heeded; what is thrown in its place is none of the exceptions that code expects.
+            private: Any = task
+            private._next_send_fn, private._next_send = task.coro.throw, Abandoned()  # noqa: SLF001 - Trio offers none
 
     # --- the deed
 
@@ -232,6 +243,9 @@ class Trial:
                     self._ending_since = trio.current_time()
                     self._cancelling.add(run.id)
 
+    def _look(self, tx: Tx) -> None:
+        self._in_passing.update(dict.fromkeys(audit_slots(tx)))
+
     def _planned(self, _: int, kind: Kind) -> StoreFault:
         if self._steps.root is None or self._returned:
             return SOUND
@@ -243,6 +257,11 @@ class Trial:
             self._act(site_of(running_frames(inspect.currentframe())))
         return fault
 
+    @property
+    def steps(self) -> int:
+        """How many there were until now."""
+        return self._steps.steps
+
     # --- the watch
 
     async def _watch(self) -> None:
@@ -253,7 +272,7 @@ class Trial:
 
     def _give_up(self, when: str) -> None:
         if self.endless is not None:
-            self.is_hopeless = True
+            self.is_beyond_hope, self.is_hopeless = self.is_hopeless, True
             return
         root = self._steps.root
         sites = {str(site_of(waiting_frames(task.coro))) for task in _tasks(root) if not task.child_nurseries}
@@ -274,7 +293,7 @@ def _tasks(root: trio.lowlevel.Task | None = None) -> Iterator[trio.lowlevel.Tas
 def _told(error: BaseException) -> Iterator[BaseException]:
     """The exceptions in what a scenario raised, without cancellations and deaths."""
     match error:
-        case trio.Cancelled() | Killed():
+        case trio.Cancelled() | Killed() | Abandoned():
             return
         case BaseExceptionGroup(exceptions=inner):
             for one in cast("tuple[BaseException, ...]", inner):
