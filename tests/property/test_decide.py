@@ -7,17 +7,18 @@ from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.property.proposals import ALL, NOW, TRANSITION, proposals
 from trioflow.core.decisions import NO_FACTS, Decision, Fence, Proposal, Rule, TakeSlots
 from trioflow.core.runs import TaskRun
 from trioflow.core.states import FINAL_TYPES, Cancelled, State, StateType
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Table, decide
 from trioflow.core.verdicts import Abort, Accept, Reject, Wait
+from trioflow.testing.pools import NOW, TRANSITION
+from trioflow.testing.strategies import proposals
 
 both = pytest.mark.parametrize("table", [FLOW_RUNS, TASK_RUNS], ids=lambda table: table.name)
 
 
-UNFINISHED = ALL - FINAL_TYPES | {None}
+UNFINISHED = frozenset(StateType) - FINAL_TYPES | {None}
 
 
 def decided(table: Table, data: st.DataObject) -> tuple[Proposal, Decision]:

@@ -9,15 +9,16 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.proposals import FLOW, FLOW_RUN, NOW, STATES, TASK_RUN
 from trioflow.core.decisions import Facts, Proposal
 from trioflow.core.lifecycle import Call, Propose, Sleep, Step, Stop, start
 from trioflow.core.runs import FlowRun, RetryPolicy, Run
 from trioflow.core.states import Cancelling, Completed, Crashed, Failed, NotReady, Running, State, StateType
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, decide
 from trioflow.core.verdicts import Abort, Accept, Reject, Verdict, Wait
+from trioflow.testing.pools import FLOW, FLOW_RUN, NOW, TASK_RUN
+from trioflow.testing.strategies import states
 
-any_state = st.sampled_from([state for states in STATES.values() for state in states])
+any_state = states()
 verdicts = st.one_of(
     st.builds(Accept, any_state),
     st.builds(Reject, st.none() | any_state, st.just("because"), st.booleans()),

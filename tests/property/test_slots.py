@@ -15,7 +15,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.property.proposals import FLOW, NOW
 from trioflow.core.bookkeeping import HOLD_SLOTS
 from trioflow.core.decisions import Facts, Proposal, ReleaseSlots, TagLimit, TakeSlots
 from trioflow.core.runs import FlowRun, RetryPolicy, TaskRun
@@ -33,6 +32,7 @@ from trioflow.core.states import (
 )
 from trioflow.core.tables import TASK_RUNS, decide
 from trioflow.core.verdicts import Abort, Accept, Verdict, Wait
+from trioflow.testing.pools import FLOW, NOW
 
 TAGS = ("a", "b")
 TASKS = tuple(UUID(int=100 + n) for n in range(4))

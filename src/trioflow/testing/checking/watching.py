@@ -1,0 +1,181 @@
+"""Watches a rule while it is asked: each answer is held against what a rule must keep, and a fault names its line."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import traceback
+from collections.abc import Iterable
+from functools import partial
+from typing import final
+
+from attrs import define, evolve, field
+
+from trioflow.core.decisions import NO_FACTS, Answer, Fact, Facts, Proposal, Rule
+from trioflow.core.runs import FlowRun
+from trioflow.core.states import State, StateType
+from trioflow.core.tables import Cell, Closed, Table
+from trioflow.core.verdicts import Reject
+from trioflow.testing.checking.keepsakes import Keepsakes, function_of
+from trioflow.testing.checking.outside import Observer, another_day
+from trioflow.testing.checking.possible import faults_of
+from trioflow.testing.checking.properties import Broken, Property
+from trioflow.testing.checking.reordering import reordered
+from trioflow.testing.checking.telling import shown, spoken
+
+_CLOSELY = 12
+"""So many askings of one trial are watched closely; then only what is said counts."""
+
+_REMEMBERED = 4
+"""So many answers of one trial are asked for again when it is over."""
+
+_FACTS = {Fact.PARENT: "parent", Fact.CACHED: "cached", Fact.LIMITS: "limits"}
+
+
+@final
+@define(eq=False)
+class Watch:
+    """Stands in a table in place of a rule, answers as it does, and tells when that is not as it must be."""
+
+    rule: Rule
+    table: Table
+    file: str = field(init=False)
+    line: int | None = field(init=False)
+    """Where the rule is written."""
+    answered: tuple[Proposal, Answer] | None = field(default=None, init=False)
+    """What it was asked last, and said."""
+    _keepsakes: Keepsakes = field(init=False)
+    _asked: int = field(default=0, init=False)
+    _remembered: list[tuple[Proposal, Answer]] = field(factory=list[tuple[Proposal, Answer]], init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.file, self.line = place_of(self.rule)
+        self._keepsakes = Keepsakes(self.rule.fn)
+
+    def begin(self) -> None:
+        """A new trial: as if the rule had never been asked."""
+        self._keepsakes.put_back()
+        self._asked, self.answered = 0, None
+        self._remembered.clear()
+
+    def end(self) -> None:
+        """The trial is over: what was said at its beginning must still be said.
+
+        Raises:
+            Broken: it is not.
+        """
+        for proposal, answer in self._remembered:
+            self._compare(Property.PURE, "asked again later", proposal, answer)
+
+    def as_rule(self) -> Rule:
+        """The rule to put into the table."""
+
+        def heard(proposal: Proposal) -> Answer:
+            return self._hear(proposal)
+
+        heard.__name__, heard.__doc__ = self.rule.name, self.rule.fn.__doc__
+        return Rule(heard, self.rule.facts)
+
+    def _hear(self, proposal: Proposal) -> Answer:
+        self._asked += 1
+        if self._asked > _CLOSELY:
+            answer = self._ask(proposal)
+            self._check_possible(answer, proposal)
+        else:
+            answer = self._hear_closely(proposal)
+        self.answered = proposal, answer
+        return answer
+
+    def _hear_closely(self, proposal: Proposal) -> Answer:
+        observer, contents = Observer(self.file), _contents(proposal)
+        with observer.listening():
+            answer = self._ask(proposal)
+        if seen := observer.seen:
+            raise self._broken(Property.PURE, f"it calls {seen.call}, and so asks {seen.mend}", seen.line)
+        self._check_possible(answer, proposal)
+        if contents != _contents(proposal):
+            raise self._broken(Property.CLEAN, "it changes what its proposal holds, which others look at too")
+        if changed := self._keepsakes.changed():
+            raise self._broken(Property.CLEAN, f"it changes {changed}, which outlives the asking")
+        self._ask_again(proposal, answer)
+        if len(self._remembered) < _REMEMBERED:
+            self._remembered.append((proposal, answer))
+        return answer
+
+    def _ask_again(self, proposal: Proposal, answer: Answer) -> None:
+        """In other circumstances, the same must be said."""
+        self._compare(Property.PURE, "asked twice", proposal, answer)
+        with another_day():
+            self._compare(Property.ORDERLY, "asked where hashes are others", proposal, answer)
+        turned, declared = reordered(proposal), evolve(proposal, facts=self._declared(proposal.facts))
+        self._compare(Property.ORDERLY, "asked with sets and dicts in another order", turned, answer)
+        self._compare(
+            Property.DECLARED, "asked with the facts that it declares, and no others", declared, answer
+        )
+
+    def _ask(self, proposal: Proposal) -> Answer:
+        try:
+            return self.rule(proposal)
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            lines = [frame.lineno for frame in frames if frame.filename == self.file]
+            told = f"it raised {type(error).__name__}: {error}"
+            raise self._broken(Property.TOTAL, told, lines[-1] if lines else None) from error
+
+    def _check_possible(self, answer: object, proposal: Proposal) -> None:
+        for fault in faults_of(answer, proposal):
+            raise self._broken(Property.POSSIBLE, fault)
+        current = proposal.run.state
+        match answer:
+            case Reject(State(type=type_), _, True) if self._is_closed(current, type_):
+                told = f"it chose {type_} for a run that is {shown(current)}: the table closes that to it"
+                raise self._broken(Property.POSSIBLE, told)
+            case _:
+                pass
+
+    def _is_closed(self, current: State | None, to: StateType) -> bool:
+        row = current.type if current else None
+        return self.rule in self.table.added and isinstance(self.table.cell(row, to), Closed)
+
+    def _compare(self, broken: Property, told: str, proposal: Proposal, answer: Answer) -> None:
+        other = self._ask(proposal)
+        if other != answer:
+            raise self._broken(broken, f"it said {spoken(answer)}; {told}, it said {spoken(other)}")
+
+    def _declared(self, facts: Facts) -> Facts:
+        undeclared = {name for fact, name in _FACTS.items() if fact not in self.rule.facts}
+        return evolve(facts, **{name: getattr(NO_FACTS, name) for name in undeclared})
+
+    def _broken(self, broken: Property, told: str, line: int | None = None) -> Broken:
+        return Broken(broken, told, rule=self.rule, line=line or self.line)
+
+
+def watched(table: Table, watches: Iterable[Watch]) -> Table:
+    """The table with each watch in the place of its rule."""
+    instead = {watch.rule: watch.as_rule() for watch in watches}
+
+    def replaced(cell: Cell) -> Cell:
+        return cell if isinstance(cell, Closed) else tuple(instead.get(rule, rule) for rule in cell)
+
+    return evolve(
+        table,
+        cells={step: replaced(cell) for step, cell in table.cells.items()},
+        added=frozenset(instead.get(rule, rule) for rule in table.added),
+    )
+
+
+def place_of(rule: Rule) -> tuple[str, int | None]:
+    """The file that a rule is written in, and the line in which it begins."""
+    fn = inspect.unwrap(rule.fn)
+    while isinstance(fn, partial):
+        fn = fn.func
+    code = getattr(function_of(fn), "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if code else ("", None)
+
+
+def _contents(proposal: Proposal) -> object:
+    """Copies of what is not frozen about a proposal."""
+    facts = proposal.facts
+    runs = [run for run in (proposal.run, facts.parent) if run]
+    mappings = [run.parameters if isinstance(run, FlowRun) else run.inputs for run in runs]
+    return copy.deepcopy([dict(mapping) for mapping in mappings])
