@@ -56,9 +56,11 @@ async def recover(
     recorded = await store.read(_recorded)
     await trio.sleep(LEASE_SECONDS + 1)
     in_passing: dict[str, None] = {}
-    second = await services.start(
-        run_process, store, lambda tx: in_passing.update(dict.fromkeys(audit_slots(tx)))
-    )
+
+    def look(tx: Tx) -> None:
+        in_passing.update(dict.fromkeys(audit_slots(tx)))
+
+    second = await services.start(run_process, store, look)
     use_client(second.client)
     wrong = [f"after the next process has reaped: {fault}" for fault in await store.read(audit_at_rest)]
     for id_, name, flow_name, type_ in await store.read(lambda tx: tx.execute(_ROOTS)):

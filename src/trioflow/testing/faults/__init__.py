@@ -7,6 +7,57 @@ Never: chance of its own; what goes wrong, and when, is given.
 
 from __future__ import annotations
 
-from trioflow.testing.faults.store import FaultyStore, StoreFault, StorePlan, fail_call, full_after, slow
+from trioflow.testing.faults.client import (
+    UNHARMED,
+    ClientFault,
+    ClientPlan,
+    FaultyClient,
+    at_calls,
+    at_each,
+    dropped,
+    garbled,
+    late,
+    overtaken,
+    refused,
+    repeated,
+    unanswered,
+)
+from trioflow.testing.faults.clock import JumpingClock
+from trioflow.testing.faults.programs import close_stdout, flood_stdout, fork_and_exit, ignore_sigterm
+from trioflow.testing.faults.store import (
+    SOUND,
+    FaultyStore,
+    StoreFault,
+    StorePlan,
+    fail_call,
+    full_after,
+    slow,
+)
 
-__all__ = ["FaultyStore", "StoreFault", "StorePlan", "fail_call", "full_after", "slow"]
+__all__ = [
+    "SOUND",
+    "UNHARMED",
+    "ClientFault",
+    "ClientPlan",
+    "FaultyClient",
+    "FaultyStore",
+    "JumpingClock",
+    "StoreFault",
+    "StorePlan",
+    "at_calls",
+    "at_each",
+    "close_stdout",
+    "dropped",
+    "fail_call",
+    "flood_stdout",
+    "fork_and_exit",
+    "full_after",
+    "garbled",
+    "ignore_sigterm",
+    "late",
+    "overtaken",
+    "refused",
+    "repeated",
+    "slow",
+    "unanswered",
+]
