@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 import trio
-from attrs import define
+from attrs import define, frozen
 
 from trioflow import clock, flow, task
 from trioflow.client.connect import use_client
@@ -47,31 +47,39 @@ class Arrivals:
         return await self.inner.call(endpoint, request)
 
 
+@frozen
+class Suffered:
+    """What comes of a call that suffers a fault: what arrives, and when; what is raised; how long it takes."""
+
+    fault: faults.ClientFault
+    arrivals: list[tuple[int, float]]
+    error: type[Exception] | None
+    seconds: float
+
+
 @pytest.mark.parametrize(
-    ("fault", "arrivals", "raised", "seconds"),
+    "suffered",
     [
-        (faults.late(5), [(1, 5)], None, 5),
-        (faults.repeated(3), [(1, 0)] * 3, None, 0),
-        (faults.dropped(), [], LinkClosed, 30),
-        (faults.unanswered(7), [(1, 0)], LinkClosed, 7),
-        (faults.refused(429), [], StoreError, 0),
-        (faults.garbled(), [(1, 0)], LinkClosed, 0),
-        (faults.overtaken(), [(1, 30)], None, 30),
+        Suffered(faults.late(5), [(1, 5)], None, 5),
+        Suffered(faults.repeated(3), [(1, 0)] * 3, None, 0),
+        Suffered(faults.dropped(), [], LinkClosed, 30),
+        Suffered(faults.unanswered(7), [(1, 0)], LinkClosed, 7),
+        Suffered(faults.refused(429), [], StoreError, 0),
+        Suffered(faults.garbled(), [(1, 0)], LinkClosed, 0),
+        Suffered(faults.overtaken(), [(1, 30)], None, 30),
     ],
+    ids=["late", "repeated", "dropped", "unanswered", "refused", "garbled", "overtaken"],
 )
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_call_goes_wrong_as_planned(client, fault, arrivals, raised, seconds):
+async def test_a_call_goes_wrong_as_planned(client, autojump_clock, suffered):
     arriving = Arrivals(client, [])
-    faulty = faults.FaultyClient(arriving, faults.at_calls([1], fault))
+    faulty = faults.FaultyClient(arriving, faults.at_calls([1], suffered.fault))
     error = None
     try:
         await set_limit(faulty, 1)
-    except StoreError as caught:
-        error = StoreError if not isinstance(caught, LinkClosed) else LinkClosed
-    except LinkClosed:
-        error = LinkClosed
+    except (LinkClosed, StoreError) as caught:
+        error = type(caught)
 
-    assert (arriving.seen, error, trio.current_time()) == (arrivals, raised, seconds)
+    assert Suffered(suffered.fault, arriving.seen, error, trio.current_time()) == suffered
     await set_limit(faulty, 2)
     assert await limits(client) == [2]
 
