@@ -6,6 +6,7 @@ program a function of the test's. It starts, speaks, hears signals and is killed
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -46,6 +47,8 @@ from trioflow.wire.requests import LogRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 GRACE = 5.0
+HANGS_AFTER = 4_000.0
+"""No test takes that long on the virtual clock."""
 EXIT_TERM, EXIT_KILL = -15, -9
 
 
@@ -111,8 +114,8 @@ def lasting(seconds: float) -> Program:
         await child.prepare()
         await child.say(Running())
         with trio.move_on_after(seconds):
-            await child.client.wait_cancel_request()
-            await child.say(Cancelled())
+            reason = await child.client.wait_cancel_request()
+            await child.say(Cancelled(message=reason))
             return 1
         await child.say(Completed())
         return 0
@@ -164,6 +167,8 @@ class Stage:
 
     program: Program = succeed
     grace: float = GRACE
+    may_start: trio.Event | None = None
+    """Nothing starts before it is set."""
     fails_to_start: int = 0
     """So many of the next starts fail."""
     alive: dict[int, Child] = field(factory=dict)
@@ -176,6 +181,8 @@ class Stage:
         self, command: Command, sink: Sink, *, task_status: trio.TaskStatus[RunningProcess]
     ) -> ExitReport:
         await trio.lowlevel.checkpoint()
+        if self.may_start is not None:
+            await self.may_start.wait()
         if self.fails_to_start:
             self.fails_to_start -= 1
             raise ProcessNotStarted("there is no such program")
@@ -375,7 +382,7 @@ def audit(name: str = "hourly", **fields: Any) -> FlowDeployment:
 async def in_house(program: Program = succeed, **settings: Any) -> AsyncIterator[House]:
     """A house, until the block is over; then everything in it is cancelled."""
     given = Settings(home=Path("/nowhere"), grace_seconds=GRACE, **settings)
-    with clock.use(World()), use_settings(given):
+    with clock.use(World()), use_settings(given), trio.fail_after(HANGS_AFTER):
         async with trio.open_nursery() as ground:
             client = await ground.start(serve_store, open_memory())
             async with trio.open_nursery() as nursery:
@@ -385,10 +392,14 @@ async def in_house(program: Program = succeed, **settings: Any) -> AsyncIterator
 
 
 def virtually(test: Callable[[], Awaitable[None]], *, seconds: float = math.inf) -> None:
-    """Run an async function on a virtual clock, for that long at most: for Hypothesis, which runs it many times."""
+    """Run an async function on a virtual clock, for that long at most, and log nothing: Hypothesis runs it often."""
 
     async def timed() -> None:
         with trio.fail_after(seconds):
             await test()
 
-    trio.run(timed, clock=trio.testing.MockClock(autojump_threshold=0))
+    logging.disable(logging.CRITICAL)
+    try:
+        trio.run(timed, clock=trio.testing.MockClock(autojump_threshold=0))
+    finally:
+        logging.disable(logging.NOTSET)

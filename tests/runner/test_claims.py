@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import trio
+import trio.testing
 from attrs import define, evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -161,18 +162,17 @@ async def test_a_freed_slot_is_handed_on_at_once_and_in_order(autojump_clock, ca
 
 @pytest.mark.behaviour("RL-06", "RL-09", "RL-12")
 async def test_a_look_tells_which_runs_are_in_hand_and_claims_none_twice(autojump_clock):
-    async with in_house(lasting(10)) as house:
-        async with house.runner(limit=2) as runner:
-            await runner.add_deployment(audit())
-            runs = [await house.run_of(audit(), at=-at) for at in (3, 2, 1)]
-            polling = opened(runner).polling
+    async with in_house(lasting(10)) as house, house.runner(limit=2) as runner:
+        await runner.add_deployment(audit())
+        runs = [await house.run_of(audit(), at=-at) for at in (3, 2, 1)]
+        polling = opened(runner).polling
 
-            assert [run.id for run in await polling.look()] == [run.id for run in runs[:2]]
-            assert await polling.look() == []
-            await trio.sleep(11)
-            assert [run.id for run in await polling.look()] == [runs[2].id]
-            await trio.sleep(11)
-            assert opened(runner).claims.in_hand == {}
+        assert [run.id for run in await polling.look()] == [run.id for run in runs[:2]]
+        assert await polling.look() == []
+        await trio.sleep(11)
+        assert [run.id for run in await polling.look()] == [runs[2].id]
+        await trio.sleep(11)
+        assert opened(runner).claims.in_hand == {}
 
 
 async def test_a_run_that_awaits_its_retry_in_its_own_process_is_not_claimed_again(autojump_clock):
@@ -451,5 +451,4 @@ def test_every_slot_comes_back_whatever_becomes_of_claims_and_processes(fates, l
         async with in_house(fates.program) as house:
             await live(house)
 
-    logging.getLogger("trioflow").setLevel(logging.CRITICAL)
     virtually(test, seconds=600)

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 import trio
+import trio.testing
 
 from tests.runner.house import audit, deaf, in_house, lasting
 from trioflow import flow
-from trioflow.core.deployments import DeploymentSchedule, PausedBy
+from trioflow.core.deployments import PausedBy
 from trioflow.core.schedules import IntervalSchedule
 from trioflow.errors import InvalidSetting, RunAborted, RunnerError, RunnerIsFull
 from trioflow.runner.runner import Runner
@@ -177,13 +178,12 @@ async def test_a_runner_is_started_within_its_block_and_not_outside(autojump_clo
 
 
 async def test_a_runner_can_be_opened_first_and_started_within(autojump_clock):
-    async with in_house() as house:
-        async with house.runner() as runner:
-            await runner.add_deployment(audit())
-            run = await house.run_of(audit())
-            house.nursery.start_soon(runner.start)
-            await house.wait_state(run, "Completed")
-            runner.stop()
+    async with in_house() as house, house.runner() as runner:
+        await runner.add_deployment(audit())
+        run = await house.run_of(audit())
+        house.nursery.start_soon(runner.start)
+        await house.wait_state(run, "Completed")
+        runner.stop()
 
 
 async def test_a_runner_that_runs_cannot_be_started_or_opened_again(autojump_clock):
@@ -337,7 +337,7 @@ async def test_a_single_run_that_somebody_else_has_is_not_run(autojump_clock):
         await house.serving()
         run = await house.run_of(audit())
         await house.wait_state(run, "Running")
-        with pytest.raises(RunAborted, match="was not claimed.*Run is owned by process"):
+        with pytest.raises(RunAborted, match=r"was not claimed.*Run is owned by process"):
             await house.runner().execute_flow_run(run.id)
 
 

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from trioflow import clock
 from trioflow.core.runs import FlowRun
-from trioflow.core.states import Cancelled, State, StateType
+from trioflow.core.states import Cancelled, StateType
 from trioflow.errors import RunNotFound
 from trioflow.loops import Bell
 from trioflow.runner.exits import NO_PROCESS, state_after_exit
@@ -69,7 +69,7 @@ class Cancelling:
             self._heard |= heard
             raise
         self._end_those_that_must(found)
-        await self._close_strays()
+        await self.close_strays()
 
     def _end_those_that_must(self, found: Iterable[tuple[Hand, FlowRun | None]]) -> None:
         taken = [(hand, run) for hand, run in found if run is not None]
@@ -79,9 +79,7 @@ class Cancelling:
         for hand, run in asked:
             self._cancel(hand, run)
         for hand, run in taken:
-            if hand.run is not None and run.epoch > hand.run.epoch and run.state is not None:
-                logger.warning("Flow run '%s' has another owner now: its process is ended.", run.id)
-                hand.request_end(run.state, grace=0.0)
+            hand.tell(run)
 
     def _cancel(self, hand: Hand, run: FlowRun) -> None:
         """Ask the process to end. It is asked again when that fails: the run would be CANCELLING for ever (QK-04)."""
@@ -96,8 +94,12 @@ class Cancelling:
             hand.cancelling = False
             self._delays.call_later(RETRY_SECONDS, partial(self.look_at, run.id))
 
-    async def _close_strays(self) -> None:
-        """Close the runs that nobody supervises any more; what could not be closed is tried again next time."""
+    async def close_strays(self) -> None:
+        """Close the runs that nobody supervises any more. The next turn tries again what cannot be closed.
+
+        Raises:
+            StoreError: the database cannot do it.
+        """
         for run_id, claimed in list(self._claims.strays.items()):
             run = await self._read(run_id)
             if run is not None and run.epoch == claimed.epoch:
@@ -124,12 +126,7 @@ class Cancelling:
 
 
 def _is_cancelling(run: FlowRun) -> bool:
-    """Whether somebody asked for its end; Prefect's clients say it by a CANCELLED state of that name (CN-01)."""
-    match run.state:
-        case State(type=StateType.CANCELLING) | State(type=StateType.CANCELLED, name="Cancelling"):
-            return True
-        case _:
-            return False
+    return run.state is not None and run.state.type is StateType.CANCELLING
 
 
 def _matters(type_: StateType) -> bool:

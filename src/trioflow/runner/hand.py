@@ -59,6 +59,10 @@ class Hand:
         """Have its process end, ``grace`` seconds after it was asked at the latest, and close its run in ``state``."""
         self._ask(lambda supervised: supervised.request_end(state, grace))
 
+    def tell(self, run: FlowRun) -> None:
+        """Have its supervision know how the store has the run now: it may have another owner."""
+        self._ask(lambda supervised: supervised.told(run))
+
     def _ask(self, what: Callable[[Supervised], None]) -> None:
         if self.supervised is None:
             self._waiting.append(what)

@@ -1,14 +1,16 @@
 """An open runner: what it has from its start until its last run is over, and in which order that ends.
 
-Theory of operation. Cancelling whoever opened the runner must not cut the last words of its runs short. So the runs,
-those who watch over them, and the client that they speak through live in a shelter: a task that is shielded from that
-cancellation. What claims runs is outside, and goes at once. The runner leaves in order: schedules are paused, nothing
-is delayed any more, the runs have some time to end by themselves, those that do not are ended as their deployments
-say, and only then the watchers and the client go. Cancelled at any point of this, it goes on with the ending at once.
+Theory of operation. Cancelling whoever opened the runner must not cut the last words of its runs short. So the runs
+and the client that they speak through live in a shelter: a task that is shielded from that cancellation. Who takes on
+work is outside, and so is who watches over the runs: the former goes when the runner is stopped, the latter when it
+is cancelled, which ends the runs anyway. The runner leaves in order: schedules are paused, nothing is delayed any
+more, the runs have some time to end by themselves, those that do not are ended as their deployments say, and only
+then the client is closed. Cancelled at any point of this, it goes on with the ending at once.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from trioflow.runner.limiter import Limiter
     from trioflow.runner.witness import Witness
     from trioflow.settings import Settings
+
+logger = logging.getLogger("trioflow.runner")
 
 _LATE_SECONDS = 10.0
 """How much longer than their grace runs that are ended may take, all told; then their supervision is cancelled."""
@@ -86,7 +90,8 @@ class Opened:
     """Whether its schedules are paused when it leaves."""
     open: bool = field(default=True, init=False)
     """It is not leaving yet."""
-    _left: trio.Event = field(factory=trio.Event, init=False)
+    left: trio.Event = field(factory=trio.Event, init=False)
+    """The runs are over: the shelter is needed no more."""
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -100,7 +105,7 @@ class Opened:
 
     async def work(self) -> None:
         """Take on work until cancelled."""
-        async with trio.open_nursery() as nursery:
+        async with own_nursery() as nursery:
             for loop in self.working:
                 nursery.start_soon(loop.keep_going, name=loop.name)
 
@@ -149,12 +154,17 @@ class Opened:
 
     async def leave_at_once(self) -> None:
         """End the runs now. Returns when nothing is in hand, cancelled or not; takes the grace and a little at most."""
-        with self._last_words():
-            if self.open:
-                await self._close()
-            self._end_runs()
-            await self.claims.wait_none()
-        self._left.set()
+        try:
+            with self._last_words():
+                if self.open:
+                    await self._close()
+                self._end_runs()
+                await self.claims.wait_none()
+                await self.cancelling.close_strays()
+        except Exception:
+            logger.exception("Not all runs of runner '%s' could be closed.", self.terms.name)
+        finally:
+            self.left.set()
 
     async def _close(self) -> None:
         # In this order (LC-02).
@@ -181,16 +191,6 @@ class Opened:
             case OnShutdown.CANCEL:
                 return Cancelled(message=_STOPPED)
 
-    # --- the shelter
-
-    async def hold(self) -> None:
-        """Watch over the runs until the runner has left."""
-        async with trio.open_nursery() as nursery:
-            for loop in self.watching:
-                nursery.start_soon(loop.keep_going, name=loop.name)
-            await self._left.wait()
-            nursery.cancel_scope.cancel()
-
 
 @asynccontextmanager
 async def opened(terms: Terms) -> AsyncGenerator[Opened]:
@@ -201,22 +201,25 @@ async def opened(terms: Terms) -> AsyncGenerator[Opened]:
     """
     async with own_nursery() as nursery:
         session = await nursery.start(_shelter, terms)
+        for loop in session.watching:
+            nursery.start_soon(loop.keep_going, name=loop.name)
         try:
             yield session
             await session.leave()
         finally:
             await session.leave_at_once()
+            nursery.cancel_scope.cancel()
 
 
 async def _shelter(terms: Terms, *, task_status: trio.TaskStatus[Opened]) -> None:
     with trio.CancelScope(shield=True):
-        async with trio.open_nursery() as ground:
+        async with own_nursery() as ground:
             client = terms.client or await _open_home(terms.settings, ground)
             heard = await client.now()
-            async with trio.open_nursery() as tasks:
+            async with own_nursery() as tasks:
                 session = _made(terms, client, heard, tasks)
                 task_status.started(session)
-                await session.hold()
+                await session.left.wait()
                 tasks.cancel_scope.cancel()
             ground.cancel_scope.cancel()
 

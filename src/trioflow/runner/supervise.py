@@ -13,7 +13,7 @@ its lease is renewed for it. Nobody signals a pid here, and nothing that a sink,
 from __future__ import annotations
 
 import math
-from logging import ERROR, INFO, WARNING
+from logging import ERROR, INFO, WARNING, getLogger
 from typing import Protocol, final
 from uuid import UUID
 
@@ -40,6 +40,8 @@ from trioflow.runner.output import OutputLog
 from trioflow.runner.run_log import RunLog
 from trioflow.runner.witness import GuardedWitness, Witness
 from trioflow.settings import Settings
+
+logger = getLogger("trioflow.runner")
 
 LAST_WORDS_SECONDS = 0.8
 """How long it may take, once the process of a supervision that was cancelled is gone, to write what became of it."""
@@ -72,7 +74,10 @@ class Supervised:
     _link: ServedLink | None
     """None once it is closed."""
     _grace: float
+    _epoch: int
+    """The process's own."""
     _asked: bool = field(default=False, init=False)
+    _is_over: bool = field(default=False, init=False)
 
     @property
     def run_id(self) -> UUID:
@@ -105,7 +110,20 @@ class Supervised:
         """
         self._end(state, 0.0, self._grace if grace is None else grace)
 
+    def told(self, run: FlowRun) -> None:
+        """The store has the run like this now. Has it another owner, the process is killed.
+
+        Others take a run away from a process that stood still for so long that its lease has ended.
+        """
+        if run.epoch > self._epoch and not self._is_over:
+            logger.warning("Flow run '%s' has another owner now: its process is ended.", run.id)
+            self.stop(0.0)
+
     # --- for the supervision
+
+    def is_over(self) -> None:
+        """The process is gone: what the store says from now on is the supervision's own doing."""
+        self._is_over = True
 
     def falls_silent(self) -> None:
         """Its link is closed: who was asked to end cannot say any more that he is about to."""
@@ -230,7 +248,7 @@ class _Supervision:
         grace = self.place.settings.grace_seconds
         self.child.leave_within(self.place.settings.start_seconds + LEAVE_SECONDS)
         link: ServedLink = await nursery.start(self._serve, process.take_link())
-        supervised = self._supervised = Supervised(self.child, process, link, grace)
+        supervised = self._supervised = Supervised(self.child, process, link, grace, self.log.run.epoch)
         if self._cancelled:
             supervised.stop(grace)
         for mind in (self._mind_silence, self._mind_time, self._mind_leaving):
@@ -238,6 +256,7 @@ class _Supervision:
         self.witness.started(self.child.run, process.pid)
         task_status.started(supervised)
         await self._over.wait()
+        supervised.is_over()
         # A link whose other end lives on, in some fork that had it by accident, is not waited for.
         with trio.move_on_after(_LINK_SECONDS):
             await self._silent.wait()
