@@ -34,7 +34,11 @@ class Poll:
     async def turn(self) -> datetime | None:
         """Claim what is due; tells when more will be, if nothing else happens."""
         await self.look()
-        return self.next_due and self.next_due - self._lead
+        if self.next_due is None:
+            return None
+        early = self.next_due - self._lead
+        # What might be claimed already, and was not given out, waits for its turn: until it is due nothing changes.
+        return early if early > clock.now() else self.next_due
 
     async def look(self) -> list[FlowRun]:
         """Those of the runs that are due which are in hand now (RL-09), in the order in which they are due (RL-05).
