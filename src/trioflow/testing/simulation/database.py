@@ -158,9 +158,15 @@ class View(Store):
 
     async def work(self) -> None:
         """Do what is asked for, and what is periodic, until cancelled. A task of the process."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write)
-            nursery.start_soon(self._tick)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                nursery.start_soon(self._tick)
+        finally:
+            self._closed = True
+            for request, answered in self._queue:
+                request.error = StoreClosed()
+                answered.set()
 
     # --- writing
 

@@ -49,13 +49,18 @@ class Faults:
             for name in ("lost_requests", "lost_answers")
             if chance.random() < 0.5
         }
-        latency = {"latency": chance.choice((0.0, 0.01, 0.5)), "link_latency": chance.choice((0.0, 0.01, 0.2))}
+        latency = {
+            "latency": chance.choice((0.0, 0.01, 0.5)),
+            "link_latency": chance.choice((0.0, 0.01, 0.2)),
+        }
         return cls(**rates, **lost, **latency)
 
     @property
     def is_any(self) -> bool:
         """Whether something may go wrong; being slow, or being asked to end, is not wrong."""
-        return any(getattr(self, name) for name in (*_RATES, "lost_requests", "lost_answers") if name != "cancels")
+        return any(
+            getattr(self, name) for name in (*_RATES, "lost_requests", "lost_answers") if name != "cancels"
+        )
 
 
 NO_FAULTS = Faults()

@@ -20,6 +20,8 @@ from trioflow import clock
 from trioflow.testing.simulation.scheduling import number_of
 
 LAST_LINES = 40
+MOST_AT_ONCE = 50_000
+"""More steps than that are not taken at one moment by tasks that come to an end."""
 _STEP = struct.Struct("<dI")
 _FLUSH_AT = 64 * 1024
 
@@ -81,8 +83,12 @@ class Steps(trio.abc.Instrument):
     _journal: Journal
     stepped: Callable[[trio.lowlevel.Task], object] | None = None
     """Called after each step, once there is somebody."""
-    seconds: float = 0.0
+    spins: Callable[[trio.lowlevel.Task], object] | None = None
+    """Called, once, when so many steps were taken at one moment that time seems to stand still."""
+    _seconds: float = -1.0
     """Trio's time at the last step."""
+    _at_once: int = 0
+    """How many steps were taken at it."""
     _first: int | None = None
     """The number of the first task."""
 
@@ -91,8 +97,12 @@ class Steps(trio.abc.Instrument):
         number = number_of(task)
         if self._first is None:
             self._first = number
-        self.seconds = trio.current_time()
-        self._journal.step(self.seconds, number - self._first)
+        seconds = trio.current_time()
+        self._at_once = self._at_once + 1 if seconds == self._seconds else 0
+        self._seconds = seconds
+        self._journal.step(seconds, number - self._first)
+        if self._at_once == MOST_AT_ONCE and self.spins is not None:
+            self.spins(task)
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """See `trio.abc.Instrument`."""

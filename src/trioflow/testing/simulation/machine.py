@@ -79,7 +79,7 @@ class Process:
 
     def release(self) -> None:
         """Let the tasks run that would."""
-        runner: Any = private_trio().GLOBAL_RUN_CONTEXT.runner  # type: ignore[attr-defined]
+        runner: Any = private_trio().GLOBAL_RUN_CONTEXT.runner
         runner.runq.extend(self._held)
         self._held = []
 
@@ -173,11 +173,12 @@ class Machine:
         self._mind()
 
     def unwind(self) -> None:
-        """All is over: whoever was killed may clean up now, with nobody to hear it."""
+        """All is over: whoever is left is killed, and whoever was may clean up now, with nobody to hear it."""
         self._countdowns.clear()
+        for process in self.alive:
+            self.kill(process)
         self.order.keep = None
-        for process in [*self._killed, *self.alive]:
-            process.is_stopped = False
+        for process in self._killed:
             process.scope.cancel("the simulation is over")
             process.release()
 

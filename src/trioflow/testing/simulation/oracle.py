@@ -40,6 +40,8 @@ _ACTIVE = frozenset({"PENDING", "RUNNING", "CANCELLING", "PAUSED"})
 """Types of root runs whose code some process may run: they have a lease."""
 _FINAL = frozenset(type_.name for type_ in StateType if type_.is_final)
 _TROUBLE = frozenset({"AwaitingRetry", "Crashed"})
+_EARLY = timedelta(seconds=0.5)
+"""The rule that waits for the scheduled time counts in whole seconds."""
 _SLACK = timedelta(seconds=5)
 """So much later than it is due a run starts at the most, where nothing goes wrong and nothing is full."""
 
@@ -141,7 +143,7 @@ class Oracle:
         return evolve(before, version=version, type=type_, due=due, claims=claims)
 
     def _check_due(self, run_id: bytes, before: _Seen, at: str) -> None:
-        if before.due is not None and datetime.fromisoformat(at) < before.due:
+        if before.due is not None and datetime.fromisoformat(at) + _EARLY < before.due:
             raise Broken(f"{_told(run_id)} started at {at}, before it was due at {before.due}")
 
     def _check_calm(self, run_id: bytes, name: str) -> None:
@@ -170,7 +172,7 @@ class Oracle:
             raise Broken(f"{_told(run_id)} is {type_} and has {'no' if lease is None else 'a'} lease")
         if lease is not None and lease != epoch:
             raise Broken(f"{_told(run_id)} is of epoch {epoch}, and its lease of {lease}")
-        if epoch < seen.claims:
+        if seen.is_root and epoch < seen.claims:
             raise Broken(f"{_told(run_id)} was claimed {seen.claims} times, and its epoch is {epoch}")
         self._check_fire(run_id, seen, fire)
         self._check_punctual(run_id, seen, due)
@@ -182,7 +184,13 @@ class Oracle:
             raise Broken(f"two runs for {fire}: {_told(self._fires[fire])} and {_told(run_id)}")
 
     def _check_punctual(self, run_id: bytes, seen: _Seen, due: str | None) -> None:
-        if self._terms.is_calm and seen.type == "RUNNING" and seen.claims == 1 and due and self._terms.is_roomy:
+        if (
+            self._terms.is_calm
+            and seen.type == "RUNNING"
+            and seen.claims == 1
+            and due
+            and self._terms.is_roomy
+        ):
             late = clock.now() - datetime.fromisoformat(due)
             if late > _SLACK:
                 raise Broken(f"{_told(run_id)} started {late} late, though nothing went wrong")

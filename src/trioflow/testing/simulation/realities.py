@@ -10,22 +10,18 @@ import os
 import socket
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any, final
 
 from attrs import define, field, frozen
 
 from trioflow.errors import SimulationError
+from trioflow.testing.simulation.places import place_of
 
-_OURS = Path(__file__).parents[2]
-_LIBRARIES = tuple({_OURS, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))})
 _PROCESS = "put the work behind a function that your test replaces, or give the flow a model of its run"
 
 
@@ -52,7 +48,9 @@ _ALL = (
         "a thread",
         "a task of a nursery, or `trio.to_thread.run_sync`, which a simulation calls at once",
     ),
-    _Reality(socket.socket, "__init__", "a socket", "a client that your test passes in; streams of `trio.testing`"),
+    _Reality(
+        socket.socket, "__init__", "a socket", "a client that your test passes in; streams of `trio.testing`"
+    ),
     _Reality(subprocess.Popen, "__init__", "a process (subprocess)", _PROCESS),
     _Reality(os, "system", "a process (os.system)", _PROCESS),
 )
@@ -68,23 +66,18 @@ class Realities:
     _notice: Callable[[], object] = field(default=lambda: None)
     """Called in the loop's thread when there is one."""
     _loop: int = 0
-    """The loop's thread."""
+    """The loop's thread; 0 before the simulation has begun."""
     _threads: set[int] = field(factory=set[int])
     """The threads of the simulation, by their identifiers."""
     _start: Callable[[threading.Thread], None] = threading.Thread.start
 
     @contextmanager
-    def kept_out(
-        self, modules: Iterable[ModuleType] = (), notice: Callable[[], object] = lambda: None
-    ) -> Generator[None]:
-        """Within the block, and in threads that are started by `start`, real things raise.
+    def kept_out(self, modules: Iterable[ModuleType] = ()) -> Generator[None]:
+        """Within the block, once this thread has called `begin`, and in threads of `start`, real things raise.
 
         Args:
             modules: those that may have such functions under names of their own: ``from time import sleep``.
-            notice: called in the loop's thread when something of the kind is met there.
         """
-        self._loop, self._notice = threading.get_ident(), notice
-        self._threads.add(self._loop)
         modules = list(modules)
         with ExitStack() as stack:
             for reality in _ALL:
@@ -94,7 +87,15 @@ class Realities:
                 for module in modules:
                     for name in [name for name, value in vars(module).items() if value is real]:
                         stack.enter_context(_replaced(module, name, guard))
-            yield
+            try:
+                yield
+            finally:
+                self._threads.clear()
+
+    def begin(self, notice: Callable[[], object]) -> None:
+        """From now on, for this thread, the loop's. ``notice`` is called in it when something of the kind is met."""
+        self._loop, self._notice = threading.get_ident(), notice
+        self._threads.add(self._loop)
 
     def start(self, thread: threading.Thread) -> None:
         """Start a thread of the simulation's own."""
@@ -139,16 +140,3 @@ def _replaced(owner: Any, name: str, by: object) -> Generator[None]:
         yield
     finally:
         setattr(owner, name, before)
-
-
-def place_of(frame: FrameType | None) -> str:
-    """The innermost file and line that is neither ours nor Trio's, and the function there."""
-    stack = traceback.extract_stack(frame)
-    theirs = [entry for entry in stack if not _is_library(entry.filename)]
-    found = (theirs or list(stack))[-1]
-    return f"{found.filename}:{found.lineno} ({found.name})"
-
-
-def _is_library(filename: str) -> bool:
-    path = Path(filename)
-    return any(library in (path, *path.parents) for library in _LIBRARIES) or filename.startswith("<")

@@ -45,6 +45,7 @@ class _Private(Protocol):
 
     _r: Any
     _ALLOW_DETERMINISTIC_SCHEDULING: bool
+    GLOBAL_RUN_CONTEXT: Any
 
 
 def private_trio() -> _Private:
@@ -144,3 +145,10 @@ def ordered(order: Order) -> Generator[None]:
         private._r, private._ALLOW_DETERMINISTIC_SCHEDULING = before
         if collected:
             gc.enable()
+
+
+@contextmanager
+def deterministic(seed: int | None, strategy: Strategy | str = Strategy.RANDOM) -> Generator[None]:
+    """Within the block, a `trio.run` takes tasks in an order that the seed says; `Strategy.FIFO` needs none."""
+    with ordered(Order(Strategy(strategy), random.Random(seed or 0))):
+        yield

@@ -18,12 +18,12 @@ from attrs import define, field
 from trioflow.client.connect import serve_store
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import State
+from trioflow.deployments.deployment import FlowDeployment
 from trioflow.engine.context import current_flow_run
-from trioflow.engine.edges import itself
 from trioflow.engine.entrypoints import load_flow, parts_of
 from trioflow.engine.flows import Flow
+from trioflow.errors import StoreError
 from trioflow.infrastructure.infrastructure import OutputLine
-from trioflow.loops import may_pass
 from trioflow.runner.runner import Runner
 from trioflow.scheduler import run_scheduler
 from trioflow.testing.simulation.database import View
@@ -105,7 +105,12 @@ class Service:
 
 
 def _is_trouble(error: BaseException) -> bool:
-    return may_pass(itself(error) if isinstance(error, BaseExceptionGroup) else error)
+    """Whether the store was in trouble: others then find it closed."""
+    match error:
+        case BaseExceptionGroup(exceptions=several):
+            return any(_is_trouble(each) for each in several)
+        case _:
+            return isinstance(error, StoreError)
 
 
 @final
@@ -160,9 +165,9 @@ class Flows:
         return replaced
 
 
-def modules_of(entrypoints: Sequence[str]) -> list[ModuleType]:
-    """The modules that are loaded already in which these flows are."""
-    found = (_module_of(parts_of(entrypoint)[0]) for entrypoint in entrypoints)
+def modules_of(deployments: Sequence[FlowDeployment]) -> list[ModuleType]:
+    """The modules that are loaded already in which the flows of these are."""
+    found = (_module_of(parts_of(deployment.entrypoint)[0]) for deployment in deployments)
     return list({module.__name__: module for module in found if module is not None}.values())
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TextIO, Unpack, final
 
 import trio
 from attrs import define, field
-from trio.testing import MockClock
 
 from trioflow import clock
 from trioflow.client.connect import serve_store, use_client
@@ -26,8 +25,10 @@ from trioflow.testing.simulation.chaos import Chaos
 from trioflow.testing.simulation.database import Database, View
 from trioflow.testing.simulation.faults import NO_FAULTS
 from trioflow.testing.simulation.journal import Journal, Steps
+from trioflow.testing.simulation.jumping import VirtualTime
 from trioflow.testing.simulation.machine import Machine
 from trioflow.testing.simulation.oracle import Oracle
+from trioflow.testing.simulation.places import place_of_task, waiting
 from trioflow.testing.simulation.realities import Realities
 from trioflow.testing.simulation.scheduling import Order, ordered
 from trioflow.testing.simulation.serving import Flows, Service, modules_of
@@ -71,7 +72,7 @@ def simulate(*deployments: FlowDeployment, **keywords: Unpack[Keywords]) -> Outc
         stage = Stage(terms, file)
         stack.enter_context(stage.set_up())
         try:
-            trio.run(stage.play, clock=MockClock(autojump_threshold=0), instruments=[stage.steps])
+            trio.run(stage.play, clock=stage.time.clock(), instruments=[stage.steps])
         except BaseException as error:
             raise stage.told(error) from error
     return stage.outcome()
@@ -87,6 +88,7 @@ class Stage:
     journal: Journal = field(init=False)
     world: VirtualWorld = field(init=False)
     order: Order = field(init=False)
+    time: VirtualTime = field(factory=VirtualTime, init=False)
     steps: Steps = field(init=False)
     realities: Realities = field(factory=Realities, init=False)
     watchdog: Watchdog = field(init=False)
@@ -102,7 +104,7 @@ class Stage:
         terms = self.terms
         seed = str(terms.seed)
         self.journal = Journal(self._file)
-        self.steps = Steps(self.journal)
+        self.steps = Steps(self.journal, spins=self._tell_spinning)
         self.world = VirtualWorld(terms.start, seed, steady=not terms.faults.clock_jumps)
         self.order = Order(terms.strategy, self.world.stream("order"))
         self.database = Database(self.journal, self.world.stream("database"), terms.faults, self.halt)
@@ -124,6 +126,7 @@ class Stage:
             stack.enter_context(portal.from_thread())
             stack.enter_context(inline_threads(threads))
             stack.enter_context(self.watchdog.watching())
+            stack.enter_context(self.realities.kept_out(modules_of(self.terms.deployments)))
             stack.enter_context(ordered(self.order))
             yield
 
@@ -131,6 +134,15 @@ class Stage:
         """End the simulation now, because of this."""
         self._failure = self._failure or error
         self._scope.cancel("the simulation is halted")
+
+    def _tell_spinning(self, task: trio.lowlevel.Task) -> None:
+        tasks = "\n  ".join(waiting(trio.lowlevel.current_root_task()))
+        self.halt(
+            SimulationError(
+                f"no virtual time passes: {task.name} goes on and on, at {place_of_task(task)}. Code that waits must "
+                f"sleep (`await trio.sleep(seconds)`) or wait for something. All tasks:\n  {tasks}"
+            )
+        )
 
     def halt_if_touched(self) -> None:
         """End it if something in it reached out of it."""
@@ -141,13 +153,14 @@ class Stage:
 
     async def play(self) -> None:
         """All that happens in the `trio.run`."""
-        modules = modules_of([each.entrypoint for each in self.terms.deployments])
-        with self.realities.kept_out(modules, self.halt_if_touched):
-            async with trio.open_nursery() as ground:
-                machine = Machine(ground, self.order, self.journal)
-                self.steps.stepped = machine.stepped
+        self.realities.begin(self.halt_if_touched)
+        async with trio.open_nursery() as ground:
+            machine = Machine(ground, self.order, self.journal)
+            self.steps.stepped = machine.stepped
+            try:
                 with self._scope:
                     await self._acts(machine)
+            finally:
                 machine.unwind()
                 ground.cancel_scope.cancel()
         if self._failure is not None:
@@ -228,14 +241,16 @@ class Stage:
         end = trio.current_time() + _END_SECONDS
         while left := self.database.look(self.oracle.open_runs):
             if trio.current_time() > end:
-                raise AssertionError(f"not over {timedelta(seconds=_END_SECONDS)} after the last fault: {left}")
+                raise AssertionError(
+                    f"not over {timedelta(seconds=_END_SECONDS)} after the last fault: {left}"
+                )
             await trio.sleep(_LOOK_SECONDS)
 
     # --- telling
 
     def told(self, error: BaseException) -> BaseException:
         """What to raise for what the `trio.run` has raised."""
-        cause = self.realities.error or self.watchdog.error or self._failure or _first(error)
+        cause = self.realities.error or self.watchdog.error or self._failure or self.time.error or _first(error)
         if not isinstance(cause, Exception):
             return cause
         if isinstance(cause, SimulationError):

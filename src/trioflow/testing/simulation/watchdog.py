@@ -13,7 +13,7 @@ from typing import final
 from attrs import define, field
 
 from trioflow.errors import SimulationError
-from trioflow.testing.simulation.realities import place_of
+from trioflow.testing.simulation.places import place_of
 
 _LOOKS = 4
 """How often it looks while its patience lasts."""
@@ -66,4 +66,6 @@ class Watchdog:
         if watched == threading.main_thread().ident:
             signal.pthread_kill(watched, signal.SIGINT)  # Also what blocks in C is interrupted.
         else:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(watched), ctypes.py_object(KeyboardInterrupt))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(watched), ctypes.py_object(KeyboardInterrupt)
+            )
