@@ -161,11 +161,25 @@ def test_a_rule_may_draw_from_what_its_proposal_brings():
     check_rule(spread_the_starts, FLOW_RUNS.with_rule(spread_the_starts, from_=PENDING, to=RUNNING))
 
 
-def test_a_rule_that_stands_nowhere_is_refused_with_what_to_write():
-    stray = bad_rules.wait_for_ever
+@pytest.mark.parametrize("breaks", ["PURE", "CLEAN", "ORDERLY"])
+def test_a_rule_that_stands_nowhere_is_judged_by_where_its_answers_come_from(breaks: str):
+    for bad in BAD:
+        if bad.breaks == breaks and bad.table is FLOW_RUNS:
+            assert fault_of(bad.rule, FLOW_RUNS).broken == breaks
 
-    with pytest.raises(RuleError, match=r"check_rule\(wait_for_ever, table.with_rule\(wait_for_ever, from_="):
-        check_rule(stray)
+
+def test_a_rule_that_stands_nowhere_and_answers_nowhere_is_at_fault():
+    @rule()
+    def look_for_a_region(proposal):
+        return Wait(5.0, proposal.facts.parent.parameters["region"])
+
+    assert fault_of(look_for_a_region, FLOW_RUNS, examples=20).broken == "TOTAL"
+    assert fault_of(bad_rules.give_a_truth_for_an_answer, FLOW_RUNS, examples=20).broken == "POSSIBLE"
+
+
+@pytest.mark.parametrize("good", GOOD, ids=str)
+def test_nothing_is_wrong_with_a_good_rule_that_stands_nowhere(good: Bad):
+    check_rule(good.rule, good.table, examples=30)
 
 
 def test_a_table_without_rules_of_its_own_is_refused():

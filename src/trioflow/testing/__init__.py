@@ -8,5 +8,6 @@ Never: is imported by what it proves; holds a second implementation of what it d
 from __future__ import annotations
 
 from trioflow.testing.rule_check import check_rule, check_table
+from trioflow.testing.rule_machine import RuleMachine
 
-__all__ = ["check_rule", "check_table"]
+__all__ = ["RuleMachine", "check_rule", "check_table"]

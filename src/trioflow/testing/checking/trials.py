@@ -38,7 +38,8 @@ from trioflow.testing.strategies import states
 
 Cells: TypeAlias = "Sequence[tuple[Row, StateType]]"
 
-_MOST_MOVES, _MOST_TASKS = 3, 3
+MOST_TASKS = 3
+_MOST_MOVES = 3
 
 
 @frozen
@@ -183,7 +184,7 @@ def trials(table: Table, cells: Cells, vocabulary: Vocabulary) -> st.SearchStrat
     """
     judges_tasks = table.name == TASK_RUNS.name
     births = _with_tasks(vocabulary) if judges_tasks else _without_tasks(vocabulary)
-    numbers = st.integers(1, _MOST_TASKS) if judges_tasks else st.just(FLOW)
+    numbers = st.integers(1, MOST_TASKS) if judges_tasks else st.just(FLOW)
     at = st.one_of([_at(numbers, *cell) for cell in cells])
     around = _around_tasks(numbers) if judges_tasks else _around_flow_runs()
     if judges_tasks:
@@ -200,9 +201,8 @@ def _one_after_the_other(moves: Iterable[list[Move]]) -> list[Move]:
 
 def _at(numbers: st.SearchStrategy[int], from_: Row, to: StateType) -> st.SearchStrategy[list[Move]]:
     """Bring a run to the cell, and ask what it judges."""
-    hows = st.builds(
-        How, by=st.sampled_from(Asker), rerun=st.booleans(), draw=st.floats(0, 1, exclude_max=True)
-    )
+    by, draws = st.sampled_from([Asker.OWNER, Asker.OPERATOR]), st.floats(0, 1, exclude_max=True)
+    hows = st.builds(How, by=by, rerun=st.booleans(), draw=draws)
     return st.builds(_brought, numbers, st.just(from_), states([to]), st.just(How(rerun=True)) | hows)
 
 
@@ -211,9 +211,17 @@ def _brought(number: int, from_: Row, state: State, how: How) -> list[Move]:
 
 
 def _anything(numbers: st.SearchStrategy[int]) -> st.SearchStrategy[list[Move]]:
-    hows = st.builds(How, by=st.sampled_from(Asker), force=st.booleans(), rerun=st.booleans())
-    passes = st.sampled_from([5, 60, 3_600, 86_400, 30 * 86_400]).map(Pass)
-    return (st.builds(Ask, numbers, states(), hows) | passes).map(lambda move: [move])
+    return (st.builds(Ask, numbers, states(), hows()) | passes()).map(lambda move: [move])
+
+
+def hows() -> st.SearchStrategy[How]:
+    """By anybody, with any flags."""
+    return st.builds(How, by=st.sampled_from(Asker), force=st.booleans(), rerun=st.booleans())
+
+
+def passes() -> st.SearchStrategy[Pass]:
+    """From seconds to a month."""
+    return st.sampled_from([5, 60, 3_600, 86_400, 30 * 86_400]).map(Pass)
 
 
 def _around_flow_runs() -> st.SearchStrategy[list[Move]]:
@@ -235,7 +243,7 @@ def _crowded(moves: list[Move]) -> list[Move]:
     """The same, while another one is at work."""
     match moves:
         case [Bring(number), *_]:
-            return [Bring(number % _MOST_TASKS + 1, StateType.RUNNING), *moves]
+            return [Bring(number % MOST_TASKS + 1, StateType.RUNNING), *moves]
         case _:
             return moves
 
@@ -253,6 +261,11 @@ def _policies() -> st.SearchStrategy[RetryPolicy]:
 def _starts() -> st.SearchStrategy[datetime]:
     """An hour of a week of summer: rules that look at the time look at these."""
     return st.integers(0, 7 * 24 - 1).map(lambda hours: NOW + timedelta(hours=hours))
+
+
+def births(vocabulary: Vocabulary) -> st.SearchStrategy[Birth]:
+    """How a world begins: with tasks or without."""
+    return _with_tasks(vocabulary) | _without_tasks(vocabulary)
 
 
 def _without_tasks(vocabulary: Vocabulary) -> st.SearchStrategy[Birth]:

@@ -39,11 +39,15 @@ class Watch:
 
     rule: Rule
     table: Table
+    astray: bool = False
+    """It stands in no cell of the table: it is asked in all of them, and what it says has no effect there."""
     file: str = field(init=False)
     line: int | None = field(init=False)
     """Where the rule is written."""
     answered: tuple[Proposal, Answer] | None = field(default=None, init=False)
     """What it was asked last, and said."""
+    misplaced: Broken | None = field(default=None, init=False)
+    """What it could not do lately, asked where it may be out of place."""
     _keepsakes: Keepsakes = field(init=False)
     _asked: int = field(default=0, init=False)
     _remembered: list[tuple[Proposal, Answer]] = field(factory=list[tuple[Proposal, Answer]], init=False)
@@ -71,10 +75,22 @@ class Watch:
         """The rule to put into the table."""
 
         def heard(proposal: Proposal) -> Answer:
-            return self._hear(proposal)
+            if not self.astray:
+                return self._hear(proposal)
+            self._overhear(proposal)
+            return None
 
         heard.__name__, heard.__doc__ = self.rule.name, self.rule.fn.__doc__
         return Rule(heard, self.rule.facts)
+
+    def _overhear(self, proposal: Proposal) -> None:
+        """Ask it where it may be out of place: only what is wrong in any place counts."""
+        try:
+            self._hear(proposal)
+        except Broken as broken:
+            if broken.broken not in {Property.TOTAL, Property.POSSIBLE}:
+                raise
+            self.misplaced = broken
 
     def _hear(self, proposal: Proposal) -> Answer:
         self._asked += 1
@@ -151,11 +167,12 @@ class Watch:
 
 
 def watched(table: Table, watches: Iterable[Watch]) -> Table:
-    """The table with each watch in the place of its rule."""
+    """The table with each watch in the place of its rule; those that are astray stand in front, everywhere."""
     instead = {watch.rule: watch.as_rule() for watch in watches}
+    astray = tuple(instead[watch.rule] for watch in watches if watch.astray)
 
     def replaced(cell: Cell) -> Cell:
-        return cell if isinstance(cell, Closed) else tuple(instead.get(rule, rule) for rule in cell)
+        return cell if isinstance(cell, Closed) else (*astray, *(instead.get(rule, rule) for rule in cell))
 
     return evolve(
         table,

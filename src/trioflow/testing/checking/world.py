@@ -26,8 +26,9 @@ from trioflow.core.decisions import (
     TagLimit,
     TakeSlots,
 )
+from trioflow.core.leases import LEASE_EXPIRED, state_after_reaping
 from trioflow.core.runs import NO_RETRIES, FlowRun, RetryPolicy, Run, TaskRun
-from trioflow.core.states import Pending, Scheduled, State, StateType
+from trioflow.core.states import Cancelled, Crashed, Pending, Scheduled, State, StateType
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Table, decide
 from trioflow.core.verdicts import Accept, Verdict
 from trioflow.errors import TrioflowBug
@@ -55,6 +56,7 @@ class Asker(Enum):
 
     OWNER = "its owner"
     OPERATOR = "an operator"
+    FORMER_OWNER = "a former owner"
 
 
 class Call(Enum):
@@ -233,6 +235,25 @@ class World:
         self.calls.append((Call.RERUN if rerun else Call.CLAIM, asked))
         return asked
 
+    def reap(self) -> None:
+        """The owner of the flow run is gone: its tasks end, it ends or may be claimed again, and its lease is over.
+
+        Raises:
+            Broken: a decision breaks what must hold of each.
+        """
+        target = state_after_reaping(self.flow, self.now)
+        for number, run in self.runs.items():
+            if (
+                target is not None
+                and number != FLOW
+                and _root(run) == self.flow.root_id
+                and _is_going_on(run)
+            ):
+                self._judge(number, _end_of(run, self.flow), PLAINLY)
+        if target is not None:
+            self._judge(FLOW, target, AS_REAPER)
+        self._end_lease(self.flow)
+
     def leave(self) -> None:
         """The process of the flow run is done with it: nobody owns it any more."""
         if self.flow.id in self.leases:
@@ -272,7 +293,7 @@ class World:
             now=self.now,
             transition_id=transition_id or UUID(int=FIRST_TRANSITION + self._asked),
             facts=facts,
-            epoch=facts.fence.epoch if how.by is Asker.OWNER else None,
+            epoch=_epoch(how.by, facts.fence),
             force=how.force,
             rerun=how.rerun,
             new_owner=how.new_owner,
@@ -340,8 +361,29 @@ class World:
         return cached if expiration is None or expiration > self.now else None
 
 
+def _epoch(by: Asker, fence: Fence) -> int | None:
+    """The token that a proposal carries."""
+    match by:
+        case Asker.OWNER:
+            return fence.epoch
+        case Asker.FORMER_OWNER:
+            return fence.epoch - 1
+        case Asker.OPERATOR:
+            return None
+
+
 def _root(run: Run) -> UUID:
     return run.root_id or run.id
+
+
+def _is_going_on(run: Run) -> bool:
+    return run.state is not None and not run.state.is_final
+
+
+def _end_of(run: Run, flow: FlowRun) -> State:
+    """How a task run ends whose process is gone."""
+    ending = any(each.state and each.state.type is StateType.CANCELLING for each in (run, flow))
+    return Cancelled(cause=LEASE_EXPIRED) if ending else Crashed(cause=LEASE_EXPIRED)
 
 
 def _flow_run(birth: Birth) -> FlowRun:
