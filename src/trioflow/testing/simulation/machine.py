@@ -116,20 +116,23 @@ class Machine:
 
     async def _own(self, process: Process, main: Main) -> None:
         _running.set(process)
-        with act_as(process):
-            status = await self._outcome(process, main)
-        if process.is_dead:
-            return
-        self._bury(process, status)
+        status = KILLED
+        try:
+            with act_as(process):
+                status = await self._outcome(process, main)
+        finally:
+            self._bury(process, status)
 
     async def _outcome(self, process: Process, main: Main) -> int:
         try:
             with process.scope:
                 return await main(process)
-        except Exception as error:  # noqa: BLE001 - kept; whoever waits for the process decides
+        except BaseException as error:
             if not process.is_dead:
                 process.error = error
-            return 1
+            if isinstance(error, Exception) or process.is_dead:
+                return 1
+            raise
         return 0
 
     # --- looking
