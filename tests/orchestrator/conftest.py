@@ -135,8 +135,10 @@ class Desk:
         request = requests.PauseSchedules(deployment_id=deployment.id, by=by)
         return await self.ask(endpoints.PAUSE_SCHEDULES, request)
 
-    async def resume(self, deployment: Deployment, by: PausedBy = PausedBy.OPERATOR) -> Deployment:
-        request = requests.ResumeSchedules(deployment_id=deployment.id, by=by)
+    async def resume(
+        self, deployment: Deployment, by: PausedBy = PausedBy.OPERATOR, *, makes_up: bool = False
+    ) -> Deployment:
+        request = requests.ResumeSchedules(deployment_id=deployment.id, by=by, makes_up=makes_up)
         return await self.ask(endpoints.RESUME_SCHEDULES, request)
 
     async def delete(self, deployment: Deployment) -> None:

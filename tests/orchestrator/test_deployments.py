@@ -278,6 +278,17 @@ async def test_a_paused_schedule_has_nothing_planned_and_makes_up_for_nothing(
     assert hours(await desk.runs(deployment)) == list(range(6, AHEAD + 6))
 
 
+async def test_a_pause_that_is_made_up_for_leaves_out_what_a_downtime_of_that_length_would(
+    desk: Desk, world: World
+) -> None:
+    deployment = await desk.deploy(DeploymentSchedule(schedule=HOURLY, catch_up=CatchUp(2)))
+    await desk.pause(deployment, PausedBy.RUNNER)
+    world.forward(hours=5)
+    await desk.resume(deployment, PausedBy.RUNNER, makes_up=True)
+
+    assert hours(await desk.runs(deployment)) == list(range(4, AHEAD + 6))
+
+
 async def test_what_has_begun_goes_on_while_its_schedule_is_paused(desk: Desk, world: World) -> None:
     deployment = await desk.deploy(HOURLY)
     begun = (await desk.claim((await desk.runs(deployment))[0].id)).run

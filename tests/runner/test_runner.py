@@ -10,15 +10,16 @@ import pytest
 import trio
 import trio.testing
 
-from tests.runner.house import audit, deaf, in_house, lasting
+from tests.runner.house import START, audit, deaf, in_house, lasting
 from trioflow import flow
 from trioflow.core.deployments import PausedBy
 from trioflow.core.schedules import IntervalSchedule
 from trioflow.errors import InvalidSetting, RunAborted, RunnerError, RunnerIsFull
 from trioflow.runner.runner import Runner
 from trioflow.settings import Settings, use_settings
-from trioflow.wire.endpoints import PAUSE_SCHEDULES, READ_DEPLOYMENT
-from trioflow.wire.requests import PauseSchedules, ReadDeployment
+from trioflow.wire.endpoints import FIND_FLOW_RUNS, PAUSE_SCHEDULES, READ_DEPLOYMENT
+from trioflow.wire.filters import FlowRunFilter
+from trioflow.wire.requests import FindFlowRuns, PauseSchedules, ReadDeployment
 
 HOURLY = IntervalSchedule(timedelta(hours=1))
 
@@ -235,6 +236,7 @@ async def how_it_stands(house, deployment):
 
 
 HOURLY_AUDIT = audit(schedules=[HOURLY])
+EVERY_SECOND = audit(schedules=[IntervalSchedule(timedelta(seconds=1))])
 SCHEDULED = [
     "Pausing schedules for all deployments...",
     "All deployment schedules have been paused!",
@@ -293,6 +295,36 @@ async def test_a_runner_that_runs_once_or_is_told_so_leaves_schedules_alone(
             await runner.start(run_once=run_once)
 
         assert await how_it_stands(house, HOURLY_AUDIT) == paused
+
+
+@pytest.mark.behaviour("QK-12")
+@pytest.mark.parametrize("pauses", [True, False])
+async def test_the_next_runner_resumes_what_one_has_paused_whatever_it_does_itself_when_it_ends(
+    autojump_clock, pauses
+):
+    async with in_house() as house:
+        async with house.runner(pause_on_shutdown=True) as runner:
+            await runner.add_deployment(HOURLY_AUDIT)
+        await house.serving(HOURLY_AUDIT, pause_on_shutdown=pauses)
+
+        assert await how_it_stands(house, HOURLY_AUDIT) == [None]
+
+
+@pytest.mark.behaviour("QK-12")
+async def test_schedules_that_two_runners_serve_go_on_without_a_gap_when_one_of_them_ends(autojump_clock):
+    async with in_house() as house:
+        first, _ = [
+            await house.serving(EVERY_SECOND, pause_on_shutdown=True, query_seconds=5.0) for _ in range(2)
+        ]
+        await trio.sleep(10)
+        first.stop()
+        await trio.sleep(20)
+
+        assert await how_it_stands(house, EVERY_SECOND) == [None]
+        found = await house.ask(FIND_FLOW_RUNS, FindFlowRuns(filter=FlowRunFilter(limit=100)))
+        begun = [run.times.expected_start for run in found.runs if run.state.is_final]
+        assert sorted(begun) == [START + timedelta(seconds=n) for n in range(1, len(begun) + 1)]
+        assert len(begun) >= 30
 
 
 async def test_leaving_the_block_of_a_runner_pauses_what_it_served(autojump_clock):

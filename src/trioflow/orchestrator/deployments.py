@@ -106,7 +106,7 @@ def pause_schedules(tx: Tx, desk: Desk, request: PauseSchedules) -> Deployment:
 
 
 def resume_schedules(tx: Tx, desk: Desk, request: ResumeSchedules) -> Deployment:
-    """Resume what the asker may resume. What a pause left out is not made up for: they are looked at as of now.
+    """Resume what the asker may resume. Unless a pause is to be made up for, they are looked at as of now.
 
     Raises:
         DeploymentNotFound: there is none.
@@ -114,7 +114,11 @@ def resume_schedules(tx: Tx, desk: Desk, request: ResumeSchedules) -> Deployment
     deployment = deployment_with(tx, request.deployment_id)
     mine = set(PausedBy) if request.by is PausedBy.OPERATOR else {PausedBy.RUNNER}
     resumed = [
-        evolve(stored, kept=evolve(stored.kept, paused_by=None), looked=desk.now)
+        evolve(
+            stored,
+            kept=evolve(stored.kept, paused_by=None),
+            looked=stored.looked if request.makes_up else desk.now,
+        )
         for stored in schedules_of(tx, {deployment.id.bytes}).get(deployment.id.bytes, ())
         if stored.kept.paused_by in mine
     ]

@@ -14,6 +14,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, final
 from uuid import UUID
 
@@ -31,7 +32,7 @@ from trioflow.runner.claim import Claims
 from trioflow.runner.delays import Delays
 from trioflow.runner.listen import Listening
 from trioflow.runner.owed import Owed
-from trioflow.runner.pausing import pause_schedules
+from trioflow.runner.pausing import keep_schedules, pause_schedules
 from trioflow.runner.poll import Poll
 from trioflow.runner.served import Served
 from trioflow.runner.supervise import Place
@@ -84,10 +85,14 @@ class Opened:
     owed: Owed
     working: tuple[Loop, ...]
     """Those that take on work; they end when the runner is stopped."""
+    keeping: Loop
+    """Keeps its schedules active; ends with those."""
     watching: tuple[Loop, ...]
     """Those that watch over the runs in hand; they outlive the others."""
     pauses: bool = field(default=False, init=False)
     """Whether its schedules are paused when it leaves."""
+    resumes: bool = field(default=False, init=False)
+    """Whether those that a runner has paused are resumed."""
     open: bool = field(default=True, init=False)
     """It is not leaving yet."""
     left: trio.Event = field(factory=trio.Event, init=False)
@@ -96,7 +101,7 @@ class Opened:
     @property
     def loops(self) -> tuple[Loop, ...]:
         """All of them."""
-        return (*self.working, *self.watching)
+        return (*self.working, self.keeping, *self.watching)
 
     def wake(self) -> None:
         """Have the loops that take on work look again."""
@@ -106,7 +111,7 @@ class Opened:
     async def work(self) -> None:
         """Take on work until cancelled."""
         async with own_nursery() as nursery:
-            for loop in self.working:
+            for loop in (*self.working, self.keeping):
                 nursery.start_soon(loop.keep_going, name=loop.name)
 
     async def work_once(self) -> None:
@@ -264,6 +269,7 @@ def _made(terms: Terms, client: Client, heard: int, nursery: trio.Nursery) -> Op
             Loop("Claiming runs", polling.turn, seconds, bell=work),
             Loop("Calling owed hooks", owed.turn, seconds, bell=hooks),
         ),
+        keeping=Loop("Keeping schedules", partial(keep_schedules, client, terms.served), seconds),
         watching=(
             Loop("Listening to changes", listening.turn, 0.0),
             Loop("Watching over runs", cancelling.turn, 2 * seconds, bell=cancels),

@@ -72,8 +72,8 @@ class Runner:
             prefetch_seconds: how long before it is due a run is claimed at most, so that its process has started by
                 then. Never more than a second before: a run that waits would hold a slot.
             limit: how many runs it has in hand at once; ``TRIOFLOW_RUNNER_PROCESS_LIMIT`` unless given.
-            pause_on_shutdown: whether the schedules of its deployments are paused when it ends. What it has paused it
-                resumes when it starts again.
+            pause_on_shutdown: whether the schedules of its deployments are paused when it ends. What a runner has
+                paused is resumed by the next one that starts, and by one that goes on serving it.
             client: what it speaks through; without one it opens the home, and plans what its schedules owe.
             infrastructure: where the processes of its runs are placed; on this machine unless given.
             witness: who is told what its runs do and say; standard output and error unless given.
@@ -177,6 +177,7 @@ class Runner:
         try:
             async with nullcontext(self._opened) if self._opened else self._open() as session:
                 session.pauses = self._pauses and not run_once
+                session.resumes = not run_once
                 await self._get_ready(session)
                 task_status.started()
                 with self._loops:
@@ -252,7 +253,7 @@ class Runner:
             await self._resume(session, deployment_id)
 
     async def _resume(self, session: Opened, deployment_id: UUID) -> None:
-        if session.pauses:
+        if session.resumes:
             await resume_schedules(session.client, deployment_id)
 
     async def _client(self) -> Client:

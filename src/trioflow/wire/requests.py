@@ -200,13 +200,12 @@ class PauseSchedules:
 
 @frozen(kw_only=True)
 class ResumeSchedules:
-    """Resume the schedules of a deployment: all of them for the operator, for the runner those that it has paused.
-
-    Nothing is made up for that a pause left out.
-    """
+    """Resume the schedules of a deployment: all of them for the operator, for the runner those that it has paused."""
 
     deployment_id: UUID
     by: PausedBy = PausedBy.OPERATOR
+    makes_up: bool = False
+    """Whether what the pause left out is made up for, as after a downtime."""
 
 
 @frozen(kw_only=True)
