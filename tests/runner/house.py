@@ -360,12 +360,22 @@ class House:
                 return found
             await self.client.changes(now, ChangeFilter())
 
+    async def wait_count(self, name: str, count: int) -> None:
+        """Returns when so many flow runs are in a state of this name."""
+        while True:
+            now = await self.client.now()
+            if await self._count(f"flow_runs WHERE state_name = '{name}'") >= count:
+                return
+            await self.client.changes(now, ChangeFilter(flow_runs_only=True))
+
     async def leases(self) -> int:
         """How many leases there are."""
-        (count,) = await self.client.orchestrator.store.read(
-            lambda tx: list(tx.execute("SELECT count(*) FROM leases"))
-        )
-        return count[0]
+        return await self._count("leases")
+
+    async def _count(self, of: str) -> int:
+        store = self.client.orchestrator.store
+        ((count,),) = await store.read(lambda tx: list(tx.execute(f"SELECT count(*) FROM {of}")))
+        return count
 
 
 def audit(name: str = "hourly", **fields: Any) -> FlowDeployment:
