@@ -103,8 +103,9 @@ class Claims:
     async def _own(self, hand: Hand, run: FlowRun) -> None:
         """Supervise a claimed run to its end."""
         entrypoint = self.served.entrypoint_of(run)
+        own = self.place.supervise or supervise
         try:
-            hand.outcome = await supervise(run, self.place, entrypoint=entrypoint, task_status=hand)
+            hand.outcome = await own(run, self.place, entrypoint=entrypoint, task_status=hand)
         except ProcessNotStarted:
             return  # it was said, and the run is closed
         except Exception:

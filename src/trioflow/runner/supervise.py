@@ -62,6 +62,8 @@ class Place:
     settings: Settings
     runner_name: str
     witness: Witness
+    supervise: Supervise | None = None
+    """What stands in for `supervise`: a model of runs that has no processes."""
 
 
 @final
@@ -147,6 +149,16 @@ class Starting(Protocol):
 
     def started(self, value: Supervised, /) -> None:
         """It runs, and can be asked to end."""
+        ...
+
+
+class Supervise(Protocol):
+    """`supervise`, or what stands in for it."""
+
+    async def __call__(
+        self, run: FlowRun, place: Place, *, entrypoint: str | None, task_status: Starting
+    ) -> State:
+        """The state that the run is in once nothing of it runs any more."""
         ...
 
 
