@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, final
 
 import orjson
@@ -16,6 +16,8 @@ from attrs import frozen
 if TYPE_CHECKING:
     from trioflow.store.store import Tx
 
+_ROUNDING = timedelta(seconds=0.5)
+"""A run that is due within half a second is due."""
 _FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 _HELD = frozenset({"PAUSED", "SUSPENDED"})
 _RUNS = """
@@ -162,7 +164,7 @@ def _wrong_steps(run: Kept) -> Iterator[str]:
     for before, after in zip(run.history, run.history[1:], strict=False):
         if after.at < before.at:
             yield f"{run} was {after.name} at {after.at}, before it was {before.name}"
-        if after.type == "RUNNING" and before.due is not None and after.at < before.due:
+        if after.type == "RUNNING" and before.due is not None and after.at < before.due - _ROUNDING:
             yield f"{run} was started at {after.at}, and was due at {before.due}"
         reopened = "SCHEDULED" if run.kind == "flow" else "RUNNING"
         if before.type in _FINAL and after.type != reopened:
