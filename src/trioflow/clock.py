@@ -53,6 +53,7 @@ class RealWorld:
 
 
 _world: World = RealWorld()
+_is_steady = False
 
 
 def now() -> datetime:
@@ -70,15 +71,24 @@ def draw() -> float:
     return _world.draw()
 
 
+def is_steady() -> bool:
+    """Whether the wall clock here is never set: who sleeps until an instant need not look at it meanwhile."""
+    return _is_steady
+
+
 @contextmanager
-def use(world: World) -> Generator[None]:
-    """Within the block, time, ids and chance come from ``world``. For simulations: it holds for the whole process."""
-    global _world  # noqa: PLW0603 - the one switch that simulations turn
-    before, _world = _world, world
+def use(world: World, *, steady: bool = False) -> Generator[None]:
+    """Within the block, time, ids and chance come from ``world``. For simulations: it holds for the whole process.
+
+    A ``steady`` one's wall clock is never set: it goes as Trio's clock does.
+    """
+    global _world, _is_steady  # noqa: PLW0603 - the one switch that simulations turn
+    before = _world, _is_steady
+    _world, _is_steady = world, steady
     try:
         yield
     finally:
-        _world = before
+        _world, _is_steady = before
 
 
 def _reseed_after_fork() -> None:

@@ -18,7 +18,7 @@ from attrs import define, evolve, field, frozen
 
 from trioflow import clock
 from trioflow.core.retries import clamped_poisson
-from trioflow.errors import SchemaTooNew, StoreClosed, StoreError, StoreForked
+from trioflow.errors import SchemaTooNew, StoreClosed, StoreError, StoreForked, StoreGone
 
 logger = logging.getLogger("trioflow.loops")
 
@@ -149,7 +149,7 @@ class Loop:
                 left = min(left, (due - clock.now()).total_seconds())
             if left <= 0:
                 return
-            with trio.move_on_after(min(left, self.look_seconds)):
+            with trio.move_on_after(left if clock.is_steady() else min(left, self.look_seconds)):
                 await self.bell.wait()
 
     # --- failing
@@ -201,7 +201,7 @@ class Loop:
 def may_pass(error: BaseException) -> bool:
     """Whether it may go away by itself: trouble of the store or of the network, which others can mend (SL-01)."""
     match error:
-        case StoreClosed() | StoreForked() | SchemaTooNew():
+        case StoreClosed() | StoreForked() | StoreGone() | SchemaTooNew():
             return False
         case StoreError() | OSError():
             return True

@@ -171,7 +171,7 @@ async def _sleep(client: Client, step: Sleep, heard_until: int | None) -> int | 
 async def _sleep_until(instant: datetime) -> None:
     await trio.lowlevel.checkpoint()
     while (seconds := (instant - clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event says that a clock was set
-        await trio.sleep(min(seconds, _LOOK_SECONDS))
+        await trio.sleep(seconds if clock.is_steady() else min(seconds, _LOOK_SECONDS))
 
 
 # --- live states, and stored ones
