@@ -268,6 +268,10 @@ class StoreFull(StoreError):
     """There is no space left for the database."""
 
 
+class StoreGone(StoreError):
+    """The file of the database was deleted, moved or replaced while it was open."""
+
+
 class UnwritableResult(StoreError):
     """A result cannot be written. Nothing has changed."""
 
