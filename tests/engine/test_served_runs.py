@@ -250,16 +250,17 @@ async def test_a_failed_run_is_tried_again_in_the_same_process(books, autojump_c
     assert trio.current_time() == pytest.approx(1200, abs=1)
 
 
-async def test_a_run_that_is_claimed_before_it_is_due_waits_for_its_time(books, autojump_clock):
+@pytest.mark.parametrize("early", [timedelta(hours=1), timedelta(seconds=1), timedelta(milliseconds=400)])
+async def test_a_run_that_is_claimed_before_it_is_due_waits_for_its_time(books, autojump_clock, early):
     called_at = []
 
     @flow
     async def main():
         called_at.append(clock.now())
 
-    await serve(books.client, await due(books, START + timedelta(hours=1)), main)
+    await serve(books.client, await due(books, START + early), main)
 
-    assert called_at == [START + timedelta(hours=1)]
+    assert called_at == [START + early]
 
 
 async def due(books, at):

@@ -9,7 +9,7 @@ from uuid import UUID
 from trioflow import clock
 from trioflow.client.client import Client
 from trioflow.client.connect import current_client
-from trioflow.core.lifecycle import Propose, Step, start
+from trioflow.core.lifecycle import Propose, start
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import State
 from trioflow.core.verdicts import Accept
@@ -100,7 +100,7 @@ async def rerun_flow(flow: Flow[..., Any], run_id: UUID) -> State:
     return await drive.session.run(heard_until, partial(drive.to_its_end, first_step(found)))
 
 
-def first_step(found: Checked) -> Step:
+def first_step(found: Checked) -> Propose:
     """How a run that there is already begins, with these parameters."""
     return start() if found.refusal is None else Propose(found.first_state())
 

@@ -16,7 +16,7 @@ import trio
 from attrs import define, frozen
 
 from trioflow.client.client import Client
-from trioflow.core.lifecycle import Propose
+from trioflow.core.lifecycle import Propose, Sleep, Step
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import Failed, State
 from trioflow.engine.drive import taken_down
@@ -95,7 +95,13 @@ async def _to_its_end(unloaded: _Unloaded, load_flow: Loader) -> State:
         await taken_down(unloaded, error)
         raise
     found = restored(flow, run.parameters)
-    return await drive_of(unloaded.session, flow, run, found).to_its_end(first_step(found))
+    return await drive_of(unloaded.session, flow, run, found).to_its_end(_when_due(run, first_step(found)))
+
+
+def _when_due(run: FlowRun, first: Propose) -> Step:
+    """A runner starts the process a little early. The orchestrator lets it wait for whole seconds only."""
+    due = run.state.details.scheduled_time if run.state else None
+    return Sleep(then=first, until=due) if due is not None else first
 
 
 async def _prepared(unloaded: _Unloaded, flow: Flow[..., Any]) -> FlowRun:
