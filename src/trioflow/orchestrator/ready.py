@@ -93,8 +93,8 @@ def survey(tx: Tx, request: FindReadyRuns, now: datetime) -> Survey:
     """What is ready of these deployments' runs, and what would have to be written first."""
     strict = policies(tx, request.deployment_ids)
     limit = _ALL if strict else request.limit
+    active = going_on(tx, request.deployment_ids) if strict else ()
     due: list[FlowRun] = []
-    active: list[FlowRun] = []
     next_due: list[datetime] = []
     for key, first in select_in(tx, _FIRST, "id", (id_.bytes for id_ in request.deployment_ids)):
         if first is None:
@@ -104,7 +104,6 @@ def survey(tx: Tx, request: FindReadyRuns, now: datetime) -> Survey:
             continue
         due += _due(tx, key, request.before, limit)
         next_due += _next(tx, key, request.before)
-        active += going_on(tx, key) if strict else ()
     turns = list(_turns(strict, due, active, now))
     ready = sorted((run for turn in turns for run in turn.start), key=_order)
     next_due += [_when(run) for turn in turns for run in turn.later]

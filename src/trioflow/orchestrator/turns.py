@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from trioflow.store.store import Tx
 
 _POLICIES = "SELECT identity, overlap FROM schedules"
-_GOING_ON = (
-    f"{FLOW_RUNS} WHERE deployment_id = ? AND fire_key IS NOT NULL AND"
-    " (state_type IN ('PENDING', 'RUNNING', 'PAUSED', 'SUSPENDED', 'CANCELLING')"
-    " OR state_type = 'SCHEDULED' AND epoch > 0)"
+_AT_WORK = (
+    f"{FLOW_RUNS} WHERE state_type IN ('PENDING', 'RUNNING', 'PAUSED', 'SUSPENDED', 'CANCELLING')"
+    " AND +fire_key IS NOT NULL"
 )
+_WAITS = f"{FLOW_RUNS} WHERE state_type = 'SCHEDULED' AND +fire_key IS NOT NULL AND epoch > 0 AND"
+_IN_A_PROCESS = f"{_WAITS} id IN (SELECT run_id FROM leases)"  # noqa: S608 - ours
+_IN_NO_PROCESS = f"{_WAITS} deployment_id = ?"
 
 
 def has_begun(run: FlowRun) -> bool:
@@ -41,10 +43,17 @@ def policies(tx: Tx, deployment_ids: Iterable[UUID]) -> Mapping[str, Overlap]:
     return {identity: Overlap(text) for identity, text in found if text != Overlap.ALLOW.value}
 
 
-def going_on(tx: Tx, deployment: bytes) -> list[FlowRun]:
-    """The runs of a deployment's schedules that have begun and are not over, in the order in which they were due."""
-    found = (rows.flow_run_from(row) for row in tx.execute(_GOING_ON, (deployment,)))
-    return sorted(found, key=lambda run: run.fire_key or "")
+def going_on(tx: Tx, deployment_ids: Iterable[UUID]) -> list[FlowRun]:
+    """The runs of schedules that have begun and are not over, in the order of their fires, and perhaps some of others.
+
+    A deployment that was deleted and made again has another id, its schedules are the same, and their runs go on: they
+    are looked for among all that is at work. What only waits for another try is found by its process or its deployment.
+    """
+    rows_of_them = [*tx.execute(_AT_WORK), *tx.execute(_IN_A_PROCESS)]
+    for id_ in deployment_ids:
+        rows_of_them += tx.execute(_IN_NO_PROCESS, (id_.bytes,))
+    found = {run.id: run for run in map(rows.flow_run_from, rows_of_them)}
+    return sorted(found.values(), key=lambda run: run.fire_key or "")
 
 
 def out_of_turn(tx: Tx, desk: Desk, run: FlowRun) -> str | None:
@@ -54,7 +63,7 @@ def out_of_turn(tx: Tx, desk: Desk, run: FlowRun) -> str | None:
         return None
     if identity not in policies(tx, {run.deployment_id}):
         return None
-    stored = {other.id: other for other in going_on(tx, run.deployment_id.bytes)}
+    stored = {other.id: other for other in going_on(tx, {run.deployment_id})}
     for other in (stored | desk.flow_runs).values():
         if schedule_of(other) == identity and has_begun(other) and not _is_over(other):
             return f"Another run of its schedule is going on ({other.name}), and they do not overlap."
