@@ -7,7 +7,42 @@ Never: is imported by what it proves; holds a second implementation of what it d
 
 from __future__ import annotations
 
-from trioflow.testing.rule_check import check_rule, check_table
-from trioflow.testing.rule_machine import RuleMachine
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["RuleMachine", "check_rule", "check_table"]
+if TYPE_CHECKING:
+    from trioflow.testing.everywhere import cancel_everywhere as cancel_everywhere
+    from trioflow.testing.everywhere import crash_everywhere as crash_everywhere
+    from trioflow.testing.everywhere import fail_store_at_every_call as fail_store_at_every_call
+    from trioflow.testing.rule_check import check_rule as check_rule
+    from trioflow.testing.rule_check import check_table as check_table
+    from trioflow.testing.rule_machine import RuleMachine as RuleMachine
+    from trioflow.testing.simulation.simulate import simulate as simulate
+
+__all__ = [
+    "RuleMachine",
+    "cancel_everywhere",
+    "check_rule",
+    "check_table",
+    "crash_everywhere",
+    "fail_store_at_every_call",
+    "simulate",
+]
+
+_HOMES = {
+    "RuleMachine": "rule_machine",
+    "cancel_everywhere": "everywhere",
+    "check_rule": "rule_check",
+    "check_table": "rule_check",
+    "crash_everywhere": "everywhere",
+    "fail_store_at_every_call": "everywhere",
+    "simulate": "simulation.simulate",
+}
+"""Where each name comes from, at its first use: the pytest plugin is beside them, and is loaded in every pytest."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
