@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import trio
 import trio.testing
-from attrs import define, evolve
+from attrs import define, evolve, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -294,6 +294,57 @@ async def test_while_the_store_is_in_trouble_nothing_is_lost_and_then_all_is_run
         assert runner._terms.limiter.in_use == 0
 
 
+def losing_answers(count: int):
+    """The first claims are granted, but nobody hears of it."""
+    lost: list[object] = []
+
+    async def meddle(request, inner):
+        answer = await inner.call(endpoints.CLAIM_FLOW_RUN, request)
+        if len(lost) < count:
+            lost.append(answer)
+            raise StoreError("the answer was lost")
+        return answer
+
+    return meddle
+
+
+@pytest.mark.promise("P8", "P3")
+async def test_a_run_that_was_claimed_although_the_store_said_otherwise_is_run_nevertheless(autojump_clock):
+    async with in_house() as house:
+        runner = await house.serving(client=Meddler(house.client, losing_answers(3)), limit=2)
+        runs = [await house.run_of(audit()) for _ in range(3)]
+        await house.wait_count("Completed", 3)
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert [await house.history(run) for run in runs] == [
+            ["Scheduled", "Pending", "Running", "Completed"]
+        ] * 3
+        assert (runner._terms.limiter.in_use, await house.leases()) == (0, 0)
+        assert opened(runner).claims.unanswered == []
+
+
+@pytest.mark.promise("P8", "P9")
+@pytest.mark.parametrize("is_granted", [True, False])
+async def test_a_runner_that_ends_gives_back_what_it_may_have_claimed_unheard(autojump_clock, is_granted):
+    async def meddle(request, inner):
+        if is_granted or trio.current_time() > 1:
+            answer = await inner.call(endpoints.CLAIM_FLOW_RUN, request)
+        if trio.current_time() <= 1:
+            raise StoreError("the answer was lost")
+        return answer
+
+    async with in_house() as house:
+        async with trio.open_nursery() as nursery:
+            here = House(house.client, house.stage, nursery)
+            await here.serving(client=Meddler(house.client, meddle))
+            run = await house.run_of(audit())
+            await trio.sleep(2)
+            nursery.cancel_scope.cancel()
+
+        assert (await house.read(run)).state.name == "Scheduled"
+        assert await house.leases() == 0
+
+
 # --- processes that do not come up, supervision that fails
 
 
@@ -347,13 +398,20 @@ class Fates:
 
     claims: list[str]
     programs: list[str]
+    unheard: set[object] = field(factory=set)
+    """The transition ids of claims that were granted, or refused, and whose answer was lost."""
     taken: int = 0
     """How many runs another process has claimed; it never gives them back."""
 
     async def claim(self, request, inner):
-        match self.claims.pop(0) if self.claims else "granted":
+        is_repeated = request.transition_id in self.unheard  # which gets its first answer: no rule is asked
+        match self.claims.pop(0) if self.claims and not is_repeated else "granted":
             case "store error before":
                 raise StoreError("before")
+            case "store error after":
+                self.unheard.add(request.transition_id)
+                await inner.call(endpoints.CLAIM_FLOW_RUN, request)
+                raise StoreError("after")
             case "rule error":
                 raise RuleError("a custom rule raised")
             case "taken by another":
@@ -385,7 +443,9 @@ class Fates:
 FATES = st.builds(
     Fates,
     st.lists(
-        st.sampled_from(["granted", "store error before", "rule error", "taken by another", "slow"]),
+        st.sampled_from(
+            ["granted", "store error before", "store error after", "rule error", "taken by another", "slow"]
+        ),
         max_size=8,
     ),
     st.lists(

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from trioflow import clock
 from trioflow.core.runs import FlowRun
-from trioflow.core.states import Cancelled, StateType
+from trioflow.core.states import Cancelled, State, StateType
 from trioflow.errors import RunNotFound
 from trioflow.loops import Bell
 from trioflow.runner.exits import NO_PROCESS, state_after_exit
@@ -54,14 +54,17 @@ class Cancelling:
         self.bell.ring()
 
     async def turn(self) -> None:
-        """Look at the runs in hand of which there is news, or at all of them if there is none (CN-01).
+        """Look at the runs in hand of which there is news, at all of them if nobody has called, and at strays (CN-01).
 
         Raises:
             StoreError: the database cannot do it.
         """
         heard, self._heard = self._heard, set()
+        called = bool(heard or self._claims.strays)
         hands = [
-            hand for hand in self._claims.in_hand.values() if hand.run and (not heard or hand.run_id in heard)
+            hand
+            for hand in self._claims.in_hand.values()
+            if hand.run and (not called or hand.run_id in heard)
         ]
         try:
             found = [(hand, await self._read(hand.run_id)) for hand in hands]
@@ -100,15 +103,14 @@ class Cancelling:
         Raises:
             StoreError: the database cannot do it.
         """
-        for run_id, claimed in list(self._claims.strays.items()):
+        for run_id, stray in list(self._claims.strays.items()):
             run = await self._read(run_id)
-            if run is not None and run.epoch == claimed.epoch:
-                await self._close(run)
+            if run is not None and run.epoch == stray.run.epoch:
+                await self._close(run, stray.wish)
             del self._claims.strays[run_id]
 
-    async def _close(self, run: FlowRun) -> None:
-        wish = Cancelled(message=NO_PROCESS) if _is_cancelling(run) else None
-        state = state_after_exit(run, None, wish)
+    async def _close(self, run: FlowRun, wish: State | None) -> None:
+        state = state_after_exit(run, None, Cancelled(message=NO_PROCESS) if _is_cancelling(run) else wish)
         client = self._claims.place.client
         if state is None:
             await client.call(END_LEASE, EndLease(run_id=run.id, epoch=run.epoch))

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 from uuid import UUID
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from trioflow import clock
 from trioflow.core.runs import FlowRun
-from trioflow.core.states import StateType
+from trioflow.core.states import Scheduled, State, StateType
 from trioflow.core.verdicts import Abort, Accept
 from trioflow.errors import ProcessNotStarted, RunnerIsFull, StoreError, TrioflowError
 from trioflow.processes import this_process
@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trioflow.runner")
 
 
+@frozen
+class Stray:
+    """A run that was claimed and has no process, and nobody sees to it."""
+
+    run: FlowRun
+    """As it was claimed."""
+    wish: State | None = None
+    """What it is to be closed with; crashed unless given."""
+
+
 @final
 @define(eq=False)
 class Claims:
@@ -44,18 +54,25 @@ class Claims:
     served: Served
     _nursery: trio.Nursery
     """Of the supervising tasks."""
-    _freed: Callable[[], None]
+    _freed: Callable[[Hand], None]
     """Told when a run that was claimed has given its slot back."""
     in_hand: dict[UUID, Hand] = field(factory=dict[UUID, Hand], init=False)
-    strays: dict[UUID, FlowRun] = field(factory=dict[UUID, FlowRun], init=False)
-    """Claimed runs whose supervision failed: they have no process any more, and nobody has closed them."""
+    strays: dict[UUID, Stray] = field(factory=dict[UUID, Stray], init=False)
+    """By their runs' ids; nobody has closed them yet."""
+    _unanswered: dict[UUID, ClaimFlowRun] = field(factory=dict[UUID, ClaimFlowRun], init=False)
+    """Claims that ended in an error of the store: perhaps they were granted, and only the answer was lost."""
+
+    @property
+    def unanswered(self) -> list[UUID]:
+        """The runs whose claims are to be asked again, under the same transition id, before any other."""
+        return list(self._unanswered)
 
     async def claim(self, run_id: UUID) -> Hand:
         """Take a slot, claim the run, and have its process started. A refusal is on the hand, and in the log.
 
         Raises:
             RunnerIsFull: no slot is free, or the run is in hand already.
-            StoreError: the database cannot do it; nothing has changed.
+            StoreError: the database cannot do it, or cannot tell whether it has; the claim is `unanswered`.
         """
         hand = self._take(run_id)
         try:
@@ -64,6 +81,18 @@ class Claims:
             if hand.run is None:
                 self._let_go(hand)
         return hand
+
+    async def give_up_unanswered(self) -> None:
+        """Ask again what became of the claims that are unanswered; runs that are ours by now are to be scheduled again.
+
+        Raises:
+            StoreError: the database still cannot do it.
+        """
+        for run_id in self.unanswered:
+            hand = Hand(run_id)
+            run = await self._ask(hand)
+            if run is not None:
+                self.strays[run_id] = Stray(run, Scheduled(clock.now()))
 
     async def wait_none(self) -> None:
         """Returns when no run is in hand."""
@@ -83,22 +112,32 @@ class Claims:
     async def _claim(self, hand: Hand) -> None:
         """Set the hand's run, and start its supervision, unless the claim is refused."""
         logger.info("Runner '%s' submitting flow run '%s'", self.place.runner_name, hand.run_id)
-        request = ClaimFlowRun(run_id=hand.run_id, owner=this_process(), transition_id=clock.new_id())
+        run = await self._ask(hand)
+        if run is not None:
+            # No checkpoint since the answer: a run that was claimed is supervised, whoever is cancelled.
+            self._nursery.start_soon(self._own, hand, run, name=f"flow run {run.name}")
+            hand.run = run
+
+    async def _ask(self, hand: Hand) -> FlowRun | None:
+        """The run, if the claim is granted; None if it is refused, and why is on the hand, and in the log."""
+        run_id = hand.run_id
+        request = self._unanswered.pop(run_id, None) or ClaimFlowRun(
+            run_id=run_id, owner=this_process(), transition_id=clock.new_id()
+        )
         try:
             answer = await self.place.client.call(CLAIM_FLOW_RUN, request)
         except StoreError:
+            self._unanswered[run_id] = request
             raise
         except TrioflowError as error:
             hand.refusal = f": {error}"
-            logger.exception("Failed to claim flow run '%s'", hand.run_id)
-            return
+            logger.exception("Failed to claim flow run '%s'", run_id)
+            return None
         hand.refusal = _refusal(answer)
         if hand.refusal:
-            logger.info("Aborted submission of flow run '%s'%s", hand.run_id, hand.refusal)
-            return
-        # No checkpoint since the answer: a run that was claimed is supervised, whoever is cancelled.
-        self._nursery.start_soon(self._own, hand, answer.run, name=f"flow run {answer.run.name}")
-        hand.run = answer.run
+            logger.info("Aborted submission of flow run '%s'%s", run_id, hand.refusal)
+            return None
+        return answer.run
 
     async def _own(self, hand: Hand, run: FlowRun) -> None:
         """Supervise a claimed run to its end."""
@@ -110,10 +149,10 @@ class Claims:
             return  # it was said, and the run is closed
         except Exception:
             logger.exception("The supervision of flow run '%s' failed.", run.id)
-            self.strays[run.id] = run
+            self.strays[run.id] = Stray(run)
         finally:
             self._let_go(hand)
-            self._freed()
+            self._freed(hand)
 
     def _let_go(self, hand: Hand) -> None:
         del self.in_hand[hand.run_id]

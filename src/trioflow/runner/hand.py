@@ -10,7 +10,7 @@ import trio
 from attrs import define, field
 
 from trioflow.core.runs import FlowRun
-from trioflow.core.states import State
+from trioflow.core.states import State, StateType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,12 @@ class Hand:
     over: trio.Event = field(factory=trio.Event)
     """Nothing of its process lives, its slot is free."""
     _waiting: list[Callable[[Supervised], None]] = field(factory=list["Callable[[Supervised], None]"])
+
+    @property
+    def may_owe_hooks(self) -> bool:
+        """Whether somebody may have to call hooks for it: they are known, or it did not end in peace."""
+        hooked = self.run.hooked if self.run else frozenset[StateType]()
+        return self.outcome is None or not self.outcome.is_completed or self.outcome.type in hooked
 
     def started(self, value: Supervised) -> None:
         """Its process has been started."""

@@ -25,7 +25,7 @@ from trioflow import clock
 from trioflow.core.deployments import OnShutdown
 from trioflow.core.states import Cancelled, Crashed, Scheduled, State
 from trioflow.engine.edges import own_nursery
-from trioflow.errors import RunAborted
+from trioflow.errors import RunAborted, StoreError
 from trioflow.loops import Bell, Loop
 from trioflow.runner.cancelling import Cancelling
 from trioflow.runner.claim import Claims
@@ -51,6 +51,7 @@ logger = logging.getLogger("trioflow.runner")
 
 _LATE_SECONDS = 10.0
 """How much longer than their grace runs that are ended may take, all told; then their supervision is cancelled."""
+_RETRY_SECONDS = 0.5
 _STOPPED = "Its runner was stopped."
 
 
@@ -165,11 +166,20 @@ class Opened:
                     await self._close()
                 self._end_runs()
                 await self.claims.wait_none()
-                await self.cancelling.close_strays()
+                await self._settle()
         except Exception:
             logger.exception("Not all runs of runner '%s' could be closed.", self.terms.name)
         finally:
             self.left.set()
+
+    async def _settle(self) -> None:
+        """Give back what was claimed, or may have been, and has no process."""
+        while self.claims.unanswered or self.claims.strays:
+            try:
+                await self.claims.give_up_unanswered()
+                await self.cancelling.close_strays()
+            except StoreError:
+                await trio.sleep(_RETRY_SECONDS)
 
     async def _close(self) -> None:
         # In this order (LC-02).
@@ -246,11 +256,14 @@ def _made(terms: Terms, client: Client, heard: int, nursery: trio.Nursery) -> Op
         witness=terms.witness,
     )
 
-    def ring_all() -> None:
-        for bell in (work, hooks, cancels):
-            bell.ring()
+    def freed(hand: Hand) -> None:
+        work.ring()
+        if hand.may_owe_hooks:
+            hooks.ring()
+        if hand.run_id in claims.strays:
+            cancels.ring()
 
-    claims = Claims(place, terms.limiter, terms.served, nursery, ring_all)
+    claims = Claims(place, terms.limiter, terms.served, nursery, freed)
     delays = Delays(nursery)
     cancelling = Cancelling(claims, delays, cancels)
     polling = Poll(claims, timedelta(seconds=terms.lead_seconds))

@@ -50,11 +50,11 @@ class Poll:
         ready = await self._claims.place.client.call(FIND_READY_RUNS, request)
         self.next_due = ready.next_due
         runs = sorted(ready.runs, key=lambda run: run.times.next_scheduled_start or request.before)
-        for run in runs:
-            if run.id in self._claims.in_hand:
+        for run_id in dict.fromkeys((*self._claims.unanswered, *(run.id for run in runs))):
+            if run_id in self._claims.in_hand:
                 continue
             try:
-                await self._claims.claim(run.id)
+                await self._claims.claim(run_id)
             except RunnerIsFull:
                 break  # what comes later must not overtake it
         return [run for run in runs if run.id in self._claims.in_hand]
