@@ -108,6 +108,13 @@ def docs(session: nox.Session) -> None:
     session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", session.create_tmp(), env=quiet)
 
 
+@nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """How many small faults of the core the tests notice; after `--`: files, and `--write` to renew the table."""
+    install(session, "test", "--editable", ".")
+    session.run("python", "tests/mutation/measure.py", *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything that pytest collects; the last session, so that its summary is what one sees."""

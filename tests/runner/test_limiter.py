@@ -41,7 +41,7 @@ def test_a_full_limiter_says_how_many_runs_are_in_progress(caplog: pytest.LogCap
 @pytest.mark.behaviour("QK-09")
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_that_lets_nothing_run_is_refused(limit: int) -> None:
-    with pytest.raises(InvalidSetting, match=f"at least 1, not {limit}"):
+    with pytest.raises(InvalidSetting, match=f"^a runner's limit must be at least 1, not {limit}$"):
         Limiter(limit)
 
 
