@@ -6,6 +6,7 @@ processes commit shows as numbers that were not noted, and is read from the stor
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import final
@@ -15,9 +16,15 @@ import trio
 from attrs import define, field
 
 from trioflow.core.states import StateType
+from trioflow.errors import StoreClosed, StoreError
 from trioflow.store.store import Store, Tx
 from trioflow.wire.filters import ChangeFilter
 from trioflow.wire.replies import Change, Changes
+
+logger = logging.getLogger("trioflow.orchestrator")
+
+READ_AGAIN_SECONDS = 1.0
+"""How long a read of others' changes that failed is left before it is tried again."""
 
 _NEWS = "SELECT number, run_id, root_id, is_flow_run, type, name FROM states WHERE number > ? ORDER BY number"
 
@@ -80,18 +87,39 @@ class ChangeHub:
         return Changes(listener.heard[-1].number, tuple(listener.heard))
 
     async def pump(self) -> None:
-        """Hear of what is committed and tell the listeners, until cancelled."""
+        """Hear of what is committed and tell the listeners, until cancelled.
+
+        While the database cannot be read nobody hears anything; then they hear all of it.
+
+        Raises:
+            StoreClosed: the store was closed.
+        """
         self._seen = self.store.last_change()
+        failed = False
         while True:
             newest = await self.store.wait_for_change(self._seen)
-            numbers = range(self._seen + 1, newest + 1)
-            all_noted = all(number in self._noted for number in numbers)
-            noted = [self._noted.pop(number, None) for number in numbers]
-            if self._listeners:
-                news = [change for change in noted if change] if all_noted else await self._read(self._seen)
-                for listener in list(self._listeners):
-                    listener.tell(news)
-            self._seen = newest
+            try:
+                await self._hear(newest)
+            except StoreClosed:
+                raise
+            except StoreError:
+                if not failed:
+                    logger.exception("changes cannot be read; trying again each %g s", READ_AGAIN_SECONDS)
+                failed = True
+                await trio.sleep(READ_AGAIN_SECONDS)
+            else:
+                failed = False
+
+    async def _hear(self, newest: int) -> None:
+        """Tell the listeners of what is new up to that number."""
+        numbers = range(self._seen + 1, newest + 1)
+        all_noted = all(number in self._noted for number in numbers)
+        noted = [self._noted.pop(number, None) for number in numbers]
+        if self._listeners:
+            news = [change for change in noted if change] if all_noted else await self._read(self._seen)
+            for listener in list(self._listeners):
+                listener.tell(news)
+        self._seen = newest
 
     async def _read(self, after: int) -> list[Change]:
         def news(tx: Tx) -> list[Change]:
