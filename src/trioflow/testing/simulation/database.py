@@ -1,8 +1,7 @@
 """The database: one in memory, and how each simulated process sees it.
 
-Theory of operation. There is one connection. Each process has a `View`: a `Store` of its own, whose requests wait in
-one queue with those of all others, and are run together at the end of a tick, one batch for each process, as its
-writer would. After each commit the database shows what it has come to to its observers, before anybody is answered.
+Theory of operation. There is one connection. Each process has a `View`: a `Store` of its own, which runs what its
+process asks for in one tick as one batch, as a writer's thread would. After each commit the database shows what it has come to to its observers, before anybody is answered.
 A view asks for nothing in the name of a process that is dead.
 
 What is run periodically is run by a task of the process, at its time. While nobody holds a lease it rests: what is
@@ -59,7 +58,9 @@ class Database:
     observers: list[Observer] = field(factory=list[Observer])
     outage_until: float = 0.0
     leased: trio.Event = field(factory=trio.Event)
-    """Set while there are leases."""
+    """Set while there are leases, if anybody asks."""
+    is_asked: bool = False
+    """Somebody does."""
     connection: SqliteConnection = field(factory=memory_connection)
     feed: Feed = field(init=False)
     last_writer: View | None = None
@@ -79,18 +80,23 @@ class Database:
         return fn(cast("Tx", self.connection))
 
     def _show(self) -> None:
-        ((has_leases,),) = self.connection.execute(_HAS_LEASES)
-        if bool(has_leases) != self.leased.is_set():
-            if has_leases:
-                self.leased.set()
-            else:
-                self.leased = trio.Event()
+        if self.is_asked:
+            self._look_for_leases()
         try:
             for observer in self.observers:
                 observer.committed(cast("Tx", self.connection))
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the simulation, and no process of it
             self.observers.clear()
             self.halt(error)
+
+    def _look_for_leases(self) -> None:
+        ((has_leases,),) = self.connection.execute(_HAS_LEASES)
+        if bool(has_leases) == self.leased.is_set():
+            return
+        if has_leases:
+            self.leased.set()
+        else:
+            self.leased = trio.Event()
 
     def close(self) -> None:
         """Forget everything."""
@@ -109,7 +115,7 @@ class View(Store):
     _added: trio.Event = field(factory=trio.Event)
     """Something periodic was added."""
     _queue: list[tuple[Request, trio.Event]] = field(factory=list[tuple[Request, trio.Event]])
-    _queued: trio.Event = field(factory=trio.Event)
+    """What is asked for in this tick."""
     _closed: bool = False
 
     async def transact(self, fn: Callable[[Tx], R], *, durability: Durability = Durability.SYNCED) -> R:
@@ -156,50 +162,40 @@ class View(Store):
         await trio.lowlevel.cancel_shielded_checkpoint()
         self._closed = True
 
-    async def work(self) -> None:
-        """Do what is asked for, and what is periodic, until cancelled. A task of the process."""
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                nursery.start_soon(self._tick)
-        finally:
-            self._closed = True
-            for request, answered in self._queue:
-                request.error = StoreClosed()
-                answered.set()
-
     # --- writing
 
     async def _ask(self, request: Request) -> Any:
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
         await self._take_time()
         self._check_open()
         self._fail(self._faults.lost_requests, "a request is lost")
-        answered = trio.Event()
-        entry = (request, answered)
-        self._queue.append(entry)
-        self._queued.set()
-        try:
-            await answered.wait()
-        except trio.Cancelled:
-            self._queue.remove(entry)
-            raise
+        await self._join(request)
         self._fail(self._faults.lost_answers, "an answer is lost")
         if request.error is not None:
             raise request.error
         return request.answer
 
-    async def _write(self) -> None:
-        while True:
-            await self._queued.wait()
-            self._queued = trio.Event()
-            queue, self._queue = self._queue, []
-            self._database.commit(self, [request for request, _ in queue])
-            for _, answered in queue:
-                answered.set()
+    async def _join(self, request: Request) -> None:
+        """Returns when it was committed, with all that is asked for in this tick: who comes first commits for all."""
+        entry = (request, trio.Event())
+        self._queue.append(entry)
+        if len(self._queue) > 1:
+            try:
+                await entry[1].wait()
+            except trio.Cancelled:
+                self._queue.remove(entry)
+                raise
+            return
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        queue, self._queue = self._queue, []
+        self._database.commit(self, [request for request, _ in queue])
+        for _, answered in queue:
+            answered.set()
 
-    async def _tick(self) -> None:
+    async def tick(self) -> None:
+        """Run what is periodic, until cancelled. A task of the process."""
+        self._database.is_asked = True
         await self._added.wait()
         while True:
             await self._database.leased.wait()

@@ -78,11 +78,9 @@ class Journal:
 @final
 @define(eq=False)
 class Steps(trio.abc.Instrument):
-    """Writes each task's steps into the journal, and tells who counts them."""
+    """Writes each task's steps into the journal."""
 
     _journal: Journal
-    stepped: Callable[[trio.lowlevel.Task], object] | None = None
-    """Called after each step, once there is somebody."""
     spins: Callable[[trio.lowlevel.Task], object] | None = None
     """Called, once, when so many steps were taken at one moment that time seems to stand still."""
     _seconds: float = -1.0
@@ -104,7 +102,14 @@ class Steps(trio.abc.Instrument):
         if self._at_once == MOST_AT_ONCE and self.spins is not None:
             self.spins(task)
 
+
+@final
+@define(eq=False)
+class StepsTaken(trio.abc.Instrument):
+    """Tells somebody of each step that a task has taken."""
+
+    _taken: Callable[[trio.lowlevel.Task], object]
+
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """See `trio.abc.Instrument`."""
-        if self.stepped is not None:
-            self.stepped(task)
+        self._taken(task)

@@ -80,7 +80,7 @@ class Service:
         chance = simulation.world.stream(f"links of {process.name}")
         view = View(simulation.database, process)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(view.work)
+            nursery.start_soon(view.tick)
             client = await nursery.start(serve_store, view)
             nursery.start_soon(run_scheduler, client.orchestrator)
             runner = Runner(

@@ -24,7 +24,7 @@ from trioflow.testing.simulation.baton import BatonPortal
 from trioflow.testing.simulation.chaos import Chaos
 from trioflow.testing.simulation.database import Database, View
 from trioflow.testing.simulation.faults import NO_FAULTS
-from trioflow.testing.simulation.journal import Journal, Steps
+from trioflow.testing.simulation.journal import Journal, Steps, StepsTaken
 from trioflow.testing.simulation.jumping import VirtualTime
 from trioflow.testing.simulation.machine import Machine
 from trioflow.testing.simulation.oracle import Oracle
@@ -105,7 +105,7 @@ class Stage:
         seed = str(terms.seed)
         self.journal = Journal(self._file)
         self.steps = Steps(self.journal, spins=self._tell_spinning)
-        self.world = VirtualWorld(terms.start, seed, steady=not terms.faults.clock_jumps)
+        self.world = VirtualWorld(terms.start, seed)
         self.order = Order(terms.strategy, self.world.stream("order"))
         self.database = Database(self.journal, self.world.stream("database"), terms.faults, self.halt)
         self.oracle = Oracle(terms, self.journal)
@@ -120,7 +120,7 @@ class Stage:
         with ExitStack() as stack:
             home = stack.enter_context(tempfile.TemporaryDirectory(prefix="trioflow-simulation-"))
             stack.enter_context(use_settings(Settings(home=Path(home), log_level=_WARNING)))
-            stack.enter_context(clock.use(self.world))
+            stack.enter_context(clock.use(self.world, steady=not self.terms.faults.clock_jumps))
             stack.enter_context(seeded_random(str(self.terms.seed)))
             stack.enter_context(use_portal(portal))
             stack.enter_context(portal.from_thread())
@@ -156,7 +156,7 @@ class Stage:
         self.realities.begin(self.halt_if_touched)
         async with trio.open_nursery() as ground:
             machine = Machine(ground, self.order, self.journal)
-            self.steps.stepped = machine.stepped
+            trio.lowlevel.add_instrument(StepsTaken(machine.stepped))
             try:
                 with self._scope:
                     await self._acts(machine)
@@ -186,7 +186,6 @@ class Stage:
     async def _begun(self, machine: Machine, nursery: trio.Nursery) -> Simulation:
         """Somebody outside, who has a client: the one that whoever looks for one finds, too."""
         view = View(self.database, None)
-        nursery.start_soon(view.work)
         client: LocalClient = await nursery.start(serve_store, view)
         use_client(client)
         for tag, limit in self.terms.limits.items():

@@ -26,8 +26,6 @@ class VirtualWorld:
     start: datetime
     """What the wall clock shows when the simulation begins; aware."""
     _seed: str
-    steady: bool = True
-    """Nobody will set the wall clock."""
     _zero: datetime = field(init=False)
     """What the wall clock showed at Trio's time 0."""
     _ids: random.Random = field(init=False)
