@@ -170,14 +170,14 @@ async def _run(serving: Serving, which: int, **parameters: Any) -> None:
 
     after = await serving.client.now()
     run_id = await _ask(serving, which, **parameters)
-    while True:
-        news = await serving.client.changes(after, ChangeFilter(root_ids=frozenset({run_id})))
+    of_it = ChangeFilter(root_ids=frozenset({run_id}))
+    ended: list[str] = []
+    while not ended:
+        news = await serving.client.changes(after, of_it)
         after = news.last
-        for change in news.items:
-            if change.run_id == run_id and change.type.is_final:
-                if change.type.value != "COMPLETED":
-                    raise RuntimeError(f"the run ended {change.name}")
-                return
+        ended = [change.name for change in news.items if change.run_id == run_id and change.type.is_final]
+    if ended != ["Completed"]:
+        raise RuntimeError(f"the run ended {ended}")
 
 
 def _children_cpu() -> float:

@@ -127,10 +127,14 @@ async def _run_each(
     with screen:
         async with runner, own_nursery() as watching:
             watching.start_soon(screen.follow, client, [each.id for each in known])
-            async with own_nursery() as nursery:
-                for place, deployment in enumerate(known):
-                    nursery.start_soon(run, deployment, place)
+            await _all(run, known)
             watching.cancel_scope.cancel()
+
+
+async def _all(run: Callable[[Deployment, int], Awaitable[None]], known: Sequence[Deployment]) -> None:
+    async with own_nursery() as nursery:
+        for place, deployment in enumerate(known):
+            nursery.start_soon(run, deployment, place)
 
 
 def _not_yet_due(deployment: FlowDeployment) -> FlowDeployment:
