@@ -26,10 +26,10 @@ def test_a_slot_is_taken_for_a_run_without_waiting_and_given_back() -> None:
 
 
 @pytest.mark.behaviour("LM-02")
-def test_a_full_limiter_says_how_many_runs_are_in_progress(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_limiter_says_once_how_many_runs_are_in_progress(caplog: pytest.LogCaptureFixture) -> None:
     limiter = Limiter(2)
     with caplog.at_level(logging.INFO, logger="trioflow.runner"):
-        assert [limiter.take_nowait(run) for run in RUNS[:3]] == [True, True, False]
+        assert [limiter.take_nowait(run) for run in RUNS[:4]] == [True, True, False, False]
     assert [record.getMessage() for record in caplog.records] == [
         (
             "Flow run limit reached; 2 flow runs in progress. You can control this limit by adjusting the "

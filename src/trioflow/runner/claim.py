@@ -74,13 +74,41 @@ class Claims:
             RunnerIsFull: no slot is free, or the run is in hand already.
             StoreError: the database cannot do it, or cannot tell whether it has; the claim is `unanswered`.
         """
-        hand = self._take(run_id)
+        hand = self.take_nowait(run_id)
+        await self.pursue(hand)
+        return hand
+
+    def take_nowait(self, run_id: UUID) -> Hand:
+        """Take a slot for the run. Whoever does has to `pursue` its claim.
+
+        Raises:
+            RunnerIsFull: no slot is free, or the run is in hand already.
+        """
+        if run_id in self.in_hand:
+            raise RunnerIsFull(f"the runner has flow run '{run_id}' in hand already")
+        if not self.limiter.take_nowait(run_id):
+            raise RunnerIsFull(
+                f"the runner has {self.limiter.in_use} runs in hand, as many as its limit allows"
+            )
+        logger.info("Runner '%s' submitting flow run '%s'", self.place.runner_name, run_id)
+        self.in_hand[run_id] = Hand(run_id)
+        return self.in_hand[run_id]
+
+    async def pursue(self, hand: Hand) -> None:
+        """Claim a run that has a slot, and have its process started; refused, its slot is free again.
+
+        Raises:
+            StoreError: the database cannot do it, or cannot tell whether it has; the claim is `unanswered`.
+        """
         try:
-            await self._claim(hand)
+            run = await self._ask(hand)
+            if run is not None:
+                # No checkpoint since the answer: a run that was claimed is supervised, whoever is cancelled.
+                self._nursery.start_soon(self._own, hand, run, name=f"flow run {run.name}")
+                hand.run = run
         finally:
             if hand.run is None:
                 self._let_go(hand)
-        return hand
 
     async def give_up_unanswered(self) -> None:
         """Ask again what became of the claims that are unanswered; runs that are ours by now are to be scheduled again.
@@ -98,25 +126,6 @@ class Claims:
         """Returns when no run is in hand."""
         while self.in_hand:
             await next(iter(self.in_hand.values())).over.wait()
-
-    def _take(self, run_id: UUID) -> Hand:
-        if run_id in self.in_hand:
-            raise RunnerIsFull(f"the runner has flow run '{run_id}' in hand already")
-        if not self.limiter.take_nowait(run_id):
-            raise RunnerIsFull(
-                f"the runner has {self.limiter.in_use} runs in hand, as many as its limit allows"
-            )
-        self.in_hand[run_id] = Hand(run_id)
-        return self.in_hand[run_id]
-
-    async def _claim(self, hand: Hand) -> None:
-        """Set the hand's run, and start its supervision, unless the claim is refused."""
-        logger.info("Runner '%s' submitting flow run '%s'", self.place.runner_name, hand.run_id)
-        run = await self._ask(hand)
-        if run is not None:
-            # No checkpoint since the answer: a run that was claimed is supervised, whoever is cancelled.
-            self._nursery.start_soon(self._own, hand, run, name=f"flow run {run.name}")
-            hand.run = run
 
     async def _ask(self, hand: Hand) -> FlowRun | None:
         """The run, if the claim is granted; None if it is refused, and why is on the hand, and in the log."""

@@ -29,6 +29,8 @@ class Limiter:
 
     limit: int = field(validator=_is_possible)
     _holders: set[UUID] = field(factory=set[UUID], init=False)
+    _was_told: bool = field(default=False, init=False)
+    """That none is free."""
 
     @property
     def in_use(self) -> int:
@@ -36,11 +38,17 @@ class Limiter:
         return len(self._holders)
 
     def take_nowait(self, run_id: UUID) -> bool:
-        """Take a slot for this run, without waiting; False, and a line in the log, when none is free (LM-02)."""
+        """Take a slot for this run, without waiting; False, and a line in the log, when none is free (LM-02).
+
+        Asked again before a slot came back, it says no more.
+        """
         if run_id in self._holders:
             return True
         if len(self._holders) >= self.limit:
-            logger.info(
+            level = logging.DEBUG if self._was_told else logging.INFO
+            self._was_told = True
+            logger.log(
+                level,
                 "Flow run limit reached; %d flow runs in progress. You can control this limit by adjusting the "
                 "TRIOFLOW_RUNNER_PROCESS_LIMIT setting.",
                 len(self._holders),
@@ -52,3 +60,4 @@ class Limiter:
     def give_back(self, run_id: UUID) -> None:
         """This run needs its slot no more; nothing happens when it has none."""
         self._holders.discard(run_id)
+        self._was_told = False

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, final
+from uuid import UUID
 
+import trio
 from attrs import define, field
 
 from trioflow import clock
 from trioflow.core.runs import FlowRun
-from trioflow.errors import RunnerIsFull
+from trioflow.errors import RunnerIsFull, StoreError
 from trioflow.wire.endpoints import FIND_READY_RUNS
 from trioflow.wire.requests import FindReadyRuns
 
 if TYPE_CHECKING:
     from trioflow.runner.claim import Claims
+    from trioflow.runner.hand import Hand
 
 MOST_LEAD_SECONDS = 1.0
 """How long before it is due a run is claimed, at most: its process starts in that time, and waits for the rest."""
@@ -50,11 +55,32 @@ class Poll:
         ready = await self._claims.place.client.call(FIND_READY_RUNS, request)
         self.next_due = ready.next_due
         runs = sorted(ready.runs, key=lambda run: run.times.next_scheduled_start or request.before)
-        for run_id in dict.fromkeys((*self._claims.unanswered, *(run.id for run in runs))):
-            if run_id in self._claims.in_hand:
-                continue
-            try:
-                await self._claims.claim(run_id)
-            except RunnerIsFull:
-                break  # what comes later must not overtake it
+        waiting = deque(dict.fromkeys((*self._claims.unanswered, *(run.id for run in runs))))
+        while hands := list(self._take(waiting)):
+            await self._claim(hands)
         return [run for run in runs if run.id in self._claims.in_hand]
+
+    def _take(self, waiting: deque[UUID]) -> Iterator[Hand]:
+        """Slots, as long as there are any: nobody overtakes an earlier one (RL-07)."""
+        while waiting:
+            if waiting[0] not in self._claims.in_hand:
+                try:
+                    yield self._claims.take_nowait(waiting[0])
+                except RunnerIsFull:
+                    return
+            waiting.popleft()
+
+    async def _claim(self, hands: Iterable[Hand]) -> None:
+        """Claim them all at once, so that they share a transaction."""
+        errors: list[StoreError] = []
+        async with trio.open_nursery() as nursery:
+            for hand in hands:
+                nursery.start_soon(self._pursue, hand, errors)
+        if errors:
+            raise errors[0]
+
+    async def _pursue(self, hand: Hand, errors: list[StoreError]) -> None:
+        try:
+            await self._claims.pursue(hand)
+        except StoreError as error:
+            errors.append(error)
