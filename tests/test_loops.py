@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from trioflow import clock
 from trioflow.core.retries import clamped_poisson
-from trioflow.errors import StoreClosed, StoreError, StoreFull, TrioflowBug
+from trioflow.errors import StoreClosed, StoreError, StoreFull, StoreGone, TrioflowBug
 from trioflow.loops import MOST_SECONDS, WELL, Health, Loop, may_pass
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -225,6 +225,20 @@ def test_polling_resumes_within_half_a_minute_of_any_trouble(seconds, trouble, d
 
     assert times
     assert times[0] <= trouble + MOST_SECONDS * 1.3
+
+
+async def test_a_loop_whose_store_is_gone_ends_at_its_first_turn_and_says_so_in_one_line(
+    autojump_clock, caplog
+):
+    async def turn():
+        raise StoreGone
+
+    with pytest.raises(StoreGone):
+        await Loop("Claiming runs", turn, 1.0).keep_going()
+
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Claiming runs is given up: The file of the database was deleted")
+    assert (record.exc_info, trio.current_time()) == (None, 0)
 
 
 @pytest.mark.parametrize(

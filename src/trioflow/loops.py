@@ -35,6 +35,8 @@ MOST_DEFECTS = 5
 """A loop that has failed so often in a row, with no turn between that went well, is beyond help."""
 RESTART_SECONDS = 0.25
 """How long a loop pauses after its first defect; twice that after the next."""
+BEYOND_HELP = (StoreClosed, StoreForked, StoreGone, SchemaTooNew)
+"""What no turn mends, however often it is taken."""
 LOOK_SECONDS = 10.0
 """The wall clock may be set, and the machine suspended, while a loop sleeps."""
 
@@ -117,7 +119,8 @@ class Loop:
         """Take turns until cancelled.
 
         Raises:
-            Exception: what the fifth turn in a row has raised that nobody expects to go away by itself.
+            Exception: what a turn has raised that nothing can mend, or what the fifth one in a row has raised that
+                nobody expects to go away by itself.
         """
         while True:
             self.bell.silence()
@@ -165,6 +168,9 @@ class Loop:
         self.health = evolve(self.health, failures=self.health.failures + 1, error=text, since=since)
         if may_pass(error):
             return self._pause_after(type(error).__name__)
+        if isinstance(error, BEYOND_HELP):
+            logger.critical("%s is given up: %s", self.name, error)
+            raise error
         self._defects += 1
         if self._defects == MOST_DEFECTS:
             logger.critical("%s: failed %d times in a row, and is given up.", self.name, self._defects)
@@ -201,7 +207,7 @@ class Loop:
 def may_pass(error: BaseException) -> bool:
     """Whether it may go away by itself: trouble of the store or of the network, which others can mend (SL-01)."""
     match error:
-        case StoreClosed() | StoreForked() | StoreGone() | SchemaTooNew():
+        case error if isinstance(error, BEYOND_HELP):
             return False
         case StoreError() | OSError():
             return True

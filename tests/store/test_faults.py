@@ -13,7 +13,7 @@ import trio.testing
 
 from tests.store.disk import slow, work
 from tests.store.ledger import LEDGER, enter, enter_for_good, entered, entering, wide
-from trioflow.errors import DatabaseCorrupt, DiskFailed, HomeNotWritable, StoreFull
+from trioflow.errors import DatabaseCorrupt, DiskFailed, HomeNotWritable, StoreFull, StoreGone
 from trioflow.store.sqlite import open_sqlite
 from trioflow.store.store import Durability
 
@@ -39,6 +39,19 @@ async def test_a_full_disk_loses_nothing_and_the_store_works_again_once_there_is
     await file_store.transact(wide("d", 1_000_000))
     assert await file_store.read(entered) == ["a", "c", "d"]
     assert await file_store.read(lambda tx: tx.execute("PRAGMA integrity_check")) == [("ok",)]
+
+
+@pytest.mark.parametrize("becomes", ["deleted", "replaced"])
+async def test_a_database_that_is_deleted_or_replaced_takes_and_tells_nothing_more(file_store, path, becomes):
+    await file_store.transact(entering("a"))
+    path.unlink()
+    if becomes == "replaced":
+        path.write_bytes(b"")
+    for ask in (file_store.transact, file_store.read):
+        with pytest.raises(StoreGone, match=f"{path} was deleted, moved or replaced"):
+            await ask(entering("b"))
+    with pytest.raises(StoreGone):
+        await file_store.coalesce(enter, "c", durability=Durability.RELAXED)
 
 
 async def test_whoever_shares_the_transaction_that_did_not_fit_is_told_and_nothing_of_it_is_there(

@@ -10,6 +10,7 @@ import trio
 from trioflow import clock
 from trioflow.core.states import StateType
 from trioflow.errors import RunNotFound
+from trioflow.loops import BEYOND_HELP
 from trioflow.runner.exits import state_after_exit
 from trioflow.wire.endpoints import CLOSE_FLOW_RUN, END_LEASE, READ_FLOW_RUN
 from trioflow.wire.requests import CloseFlowRun, EndLease, ReadFlowRun
@@ -25,9 +26,10 @@ _FIRST_BACKOFF, _LAST_BACKOFF = 0.1, 5.0
 
 
 async def conclude(log: RunLog, report: ExitReport | None, ending: State | None) -> State | None:
-    """Close the run that ``log`` speaks of, or end its lease: the state that it is in then; None if it is gone.
+    """Close the run that ``log`` speaks of, or end its lease: the state that it is in then; None if that is gone.
 
-    While the store cannot take it, it is tried again: as long as this process lives, it renews the run's lease.
+    While the store cannot take it, which is said once, it is tried again: as long as this process lives, it renews the
+    run's lease.
 
     Args:
         log: of the run as it was claimed, with the epoch that this process got.
@@ -38,10 +40,11 @@ async def conclude(log: RunLog, report: ExitReport | None, ending: State | None)
     while True:
         try:
             return await _concluded(log, report, ending, transition_id)
-        except RunNotFound:
+        except (RunNotFound, *BEYOND_HELP):
             return None
         except Exception as error:  # noqa: BLE001 - whatever the store says
-            await log.say(ERROR, _not_written(log.run.id, ending), error)
+            if backoff == _FIRST_BACKOFF:
+                await log.say(ERROR, _not_written(log.run.id, ending), error)
             await trio.sleep(backoff)
             backoff = min(2 * backoff, _LAST_BACKOFF)
 

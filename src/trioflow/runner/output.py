@@ -56,13 +56,15 @@ class OutputLog:
 
     async def _stored(self, records: tuple[LogRecord, ...]) -> bool:
         """Whether the store took them. A store that has failed for long is asked once only."""
-        patience = 0.0 if self._missing else PATIENCE_SECONDS
-        give_up = trio.current_time() + patience
+        give_up = trio.current_time() + (0.0 if self._missing else PATIENCE_SECONDS)
+        told = bool(self._missing)
         while True:
             try:
                 await self._client.call(APPEND_LOGS, AppendLogs(records=records))
             except Exception as error:  # noqa: BLE001 - whatever the store says, a run does not end for its output
-                logger.warning("output of flow run %r cannot be stored: %s", self._run.name, error)
+                if not told:
+                    logger.warning("output of flow run %r cannot be stored: %s", self._run.name, error)
+                told = True
                 if trio.current_time() >= give_up:
                     return False
                 await trio.sleep(_RETRY_SECONDS)

@@ -30,8 +30,8 @@ async def pause_schedules(client: Client, deployment_ids: Iterable[UUID]) -> Non
             await client.call(
                 PAUSE_SCHEDULES, PauseSchedules(deployment_id=deployment_id, by=PausedBy.RUNNER)
             )
-        except Exception:
-            logger.exception("The schedules of deployment '%s' could not be paused.", deployment_id)
+        except Exception as error:  # noqa: BLE001 - whatever the store says, the runner ends in order
+            logger.error("The schedules of deployment '%s' could not be paused: %s", deployment_id, error)  # noqa: TRY400 - one line
     logger.info("All deployment schedules have been paused!")
 
 

@@ -19,6 +19,14 @@ class Connection(Protocol):
         """See `Tx.executemany`."""
         ...
 
+    def check_in_place(self) -> None:
+        """Passes while what it writes to is what others find there.
+
+        Raises:
+            StoreGone: all that it is told from now on would be lost.
+        """
+        ...
+
     def begin(self, durability: Durability) -> None:
         """Opens a transaction that writes."""
         ...

@@ -9,6 +9,7 @@ from typing import final
 
 from attrs import define, field
 
+from trioflow.errors import StoreError
 from trioflow.store.batch import Request, call
 from trioflow.store.store import Durability, Tx
 
@@ -76,6 +77,7 @@ def report_failures(requests: Sequence[Request]) -> None:
     """Logs what went wrong with periodic functions, for nobody waits for their answers."""
     for request in requests:
         if not request.handed and request.error is not None:
-            logger.error(
-                "a periodic function failed, and will be run again: %r", request.item, exc_info=request.error
-            )
+            defect = None if isinstance(request.error, StoreError) else request.error
+            name = getattr(request.item, "__qualname__", request.item)
+            told = "a periodic function failed, and will be run again: %s: %s"
+            logger.error(told, name, request.error, exc_info=defect)

@@ -25,6 +25,7 @@ from trioflow.errors import (
     StoreError,
     StoreForked,
     StoreFull,
+    StoreGone,
 )
 from trioflow.store.batch import Transaction, newest_number
 from trioflow.store.pace import Pace, Tuning
@@ -39,6 +40,9 @@ _SYNCHRONOUS: Final = {Durability.SYNCED: "FULL", Durability.RELAXED: "NORMAL"}
 _FULL: Final = "there is no space left for {path}: free some. Nothing is lost, and reading goes on"
 _NOT_WRITABLE: Final = (
     "{path} cannot be opened or written ({error}): give this user the right to write the file and its folder"
+)
+_GONE: Final = (
+    "{path} was deleted, moved or replaced while it was in use: nothing more is kept in it. Start again"
 )
 _CORRUPT: Final = (
     "{path} is damaged ({error}): stop every trioflow that uses it, keep a copy of it and of its -wal file, and"
@@ -78,12 +82,15 @@ class SqliteConnection:
     _lost: StoreError | None = None
     """Why SQLite itself has rolled back the transaction in which we still are."""
     _data_version: int = field(default=-1, init=False)
+    _file: tuple[int, int] | None = field(init=False)
+    """Which file it has open; None where there is none of that name."""
 
     def __attrs_post_init__(self) -> None:
         # Neither hook knows this object: SQLite would keep it alive.
         self._patience = Patience(self.path)
         self._sqlite.set_busy_handler(self._patience)
         self._sqlite.set_wal_hook(self._log)
+        self._file = _file_at(self.path)
         _connections.add(self)
 
     @classmethod
@@ -109,6 +116,11 @@ class SqliteConnection:
         lonely = not Path(f"{path}-wal").exists()
         name = f"{Path(path).absolute().as_uri()}?immutable={lonely:d}"
         return cls(path, _connect(path, name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs))
+
+    def check_in_place(self) -> None:
+        """See `Connection.check_in_place`: SQLite itself would go on in a file that was deleted."""
+        if self._file is not None and _file_at(self.path) != self._file:
+            raise StoreGone(_GONE.format(path=self.path))
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """See `Tx.execute`."""
@@ -281,6 +293,14 @@ def _meaning(path: str, error: apsw.Error, system_errno: int = 0) -> StoreError:
 
 _connections: WeakSet[SqliteConnection] = WeakSet()
 _orphans: list[SqliteConnection] = []
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - before each transaction: a Path costs twice as much
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_same_file(one: str, other: str) -> bool:

@@ -134,11 +134,13 @@ class Writer:
         Raises:
             StoreClosed: it is closed.
             StoreForked: this is a forked child.
+            StoreGone: its file is not there any more.
         """
         if self._lock.forked:
             raise StoreForked
         if self._closing:
             raise StoreClosed
+        self._connection.check_in_place()
 
     def every(self, seconds: float, fn: Callable[[Tx], object], durability: Durability) -> Periodic:
         """See `Store.every`."""
