@@ -161,6 +161,15 @@ def test_the_screen_on_a_terminal_is_drawn_and_taken_away(home: Home) -> None:
     assert "Process" not in done.stdout
 
 
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_program_whose_output_is_closed_serves_all_the_same(home: Home, stream: int) -> None:
+    command = f"{sys.executable} -m trioflow serve flows.py:often --run-once {stream}>&-"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=home.path, env=home.environment, timeout=SECONDS, check=False
+    )
+    assert (done.returncode, states(home)) == (0, ["Completed"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

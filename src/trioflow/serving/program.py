@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -52,8 +53,16 @@ logger = logging.getLogger("trioflow.serving")
 def run_program(main: Callable[[], Awaitable[T]]) -> T:
     """What ``main`` returns, in a `trio.run` of its own, as befits a process that serves."""
     sys.setswitchinterval(_SWITCH_SECONDS)
+    _open_streams()
     show_on_console(current_settings().log_level)
     return trio.run(_plainly, main)
+
+
+def _open_streams() -> None:
+    """A program that was started with closed streams writes to nobody, and not into a file that took their place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 async def _plainly(main: Callable[[], Awaitable[T]]) -> T:
