@@ -5,12 +5,12 @@ It shares no code with those who write the rows: states are counted here, not as
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, final
 
-import orjson
 from attrs import frozen
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _kept(tx: Tx) -> list[Kept]:
 
 
 def _due(details: str | None) -> datetime | None:
-    due = orjson.loads(details).get("scheduled_time") if details else None
+    due = json.loads(details).get("scheduled_time") if details else None
     return datetime.fromisoformat(due) if due else None
 
 
@@ -130,7 +130,7 @@ def _run(row: tuple[Any, ...], history: tuple[Step, ...], *, is_mirror: bool) ->
         state=state,
         version=version,
         attempt=attempt,
-        tags=frozenset(orjson.loads(tags)) if tags else frozenset(),
+        tags=frozenset(json.loads(tags)) if tags else frozenset(),
         kind="mirror" if is_mirror else kind,
         is_deployed=bool(is_deployed),
         history=history,

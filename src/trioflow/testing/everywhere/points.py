@@ -15,9 +15,7 @@ from typing import Any, Literal, final
 import trio
 from attrs import define, field, frozen
 
-import trioflow
-
-_OURS = f"{Path(trioflow.__file__).parent}{os.sep}"
+_OURS = f"{Path(__file__).parents[2]}{os.sep}"
 _KIT = _OURS + "testing" + os.sep
 _TRIO = f"{Path(trio.__file__).parent}{os.sep}"
 
