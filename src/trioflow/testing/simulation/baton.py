@@ -114,11 +114,13 @@ class BatonPortal:
         """Give the thread the baton, and block until it is back."""
         if not ride.to_loop.acquire(timeout=self._seconds):
             where = self._realities.where_is(thread)
-            raise SimulationError(
+            self._realities.error = SimulationError(
                 f"sync code did not go on for {self._seconds:g} real seconds at {where}: a simulation has no other "
                 "threads, sockets or processes to wait for. Put such a task's work behind a function that your test "
                 "replaces, or give the flow a model of its run instead"
             )
+            self._returned()
+            raise self._realities.error
         self._returned()
 
     async def _serve(self, ride: _Ride) -> None:

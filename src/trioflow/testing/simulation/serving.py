@@ -50,6 +50,8 @@ class Service:
     _stopping: bool = False
     _runner: Runner | None = None
     process: Process | None = None
+    ready: trio.Event = field(factory=trio.Event)
+    """Its deployments are known."""
 
     async def keep_running(self) -> None:
         """Start it, and start it again whenever it ends, until `stop` is called.
@@ -87,6 +89,7 @@ class Service:
                 process.name,
                 client=client,
                 limit=terms.runner_limit,
+                query_seconds=terms.query_seconds,
                 witness=NobodyLooks(),
                 infrastructure=SimulatedInfrastructure(
                     machine=simulation.machine,
@@ -98,6 +101,7 @@ class Service:
             for deployment in terms.deployments:
                 await runner.add_deployment(deployment)
             self._runner = runner
+            self.ready.set()
             if not self._stopping:
                 await runner.start()
             nursery.cancel_scope.cancel()

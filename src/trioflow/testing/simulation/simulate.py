@@ -110,7 +110,7 @@ class Stage:
         self.database = Database(self.journal, self.world.stream("database"), terms.faults, self.halt)
         self.oracle = Oracle(terms, self.journal)
         self.database.observers.append(self.oracle)
-        self.watchdog = Watchdog(terms.patience, lambda: self.journal.steps)
+        self.watchdog = Watchdog(2 * terms.patience, lambda: self.journal.steps)  # A baton's holder is told first.
 
     @contextmanager
     def set_up(self) -> Generator[None]:
@@ -173,7 +173,7 @@ class Stage:
             async with trio.open_nursery() as serving:
                 for service in services:
                     serving.start_soon(service.keep_running)
-                await self._middle(simulation)
+                await self._middle(simulation, services)
                 await self._wait_ended(simulation)
                 for service in services:
                     service.stop()
@@ -208,12 +208,12 @@ class Stage:
             for number, host in enumerate(hosts, 1)
         ]
 
-    async def _middle(self, simulation: Simulation) -> None:
+    async def _middle(self, simulation: Simulation, services: list[Service]) -> None:
         """The time in which schedules fire, and faults come."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Chaos(simulation, self.world.stream("chaos")).rage)
             if self.terms.script is not None:
-                nursery.start_soon(self._perform, simulation)
+                nursery.start_soon(self._perform, simulation, services[0])
             await trio.sleep(self.terms.duration.total_seconds())
             nursery.cancel_scope.cancel()
         self.database.faults = NO_FAULTS
@@ -221,10 +221,11 @@ class Stage:
         for process in simulation.machine.alive:
             simulation.machine.go_on(process)
 
-    async def _perform(self, simulation: Simulation) -> None:
+    async def _perform(self, simulation: Simulation, service: Service) -> None:
         script = self.terms.script
         assert script is not None  # noqa: S101 - `_middle` has looked
         try:
+            await service.ready.wait()
             await script(simulation)
         except trio.Cancelled:
             raise SimulationError(

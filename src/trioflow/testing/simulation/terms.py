@@ -40,6 +40,7 @@ class Keywords(TypedDict, total=False):
     duration: timedelta
     runners: int
     runner_limit: int
+    query_seconds: float
     limits: Mapping[str, int]
     faults: Faults
     strategy: Strategy
@@ -72,6 +73,8 @@ class Terms:
     """How many processes serve, each with an orchestrator, a scheduler and a runner."""
     runner_limit: int = field(default=10, validator=validators.ge(1))
     """How many runs each of them has in hand at once."""
+    query_seconds: float = field(default=10.0, validator=validators.gt(0.0))
+    """How often each of them asks for work when nothing wakes it."""
     limits: Mapping[str, int] = field(factory=dict[str, int])
     """Concurrency limits, by tag."""
     faults: Faults = NO_FAULTS
