@@ -49,7 +49,7 @@ async def run_scheduler(
     orchestrator.downtime = max(DOWNTIME, 2 * each)
     planning = Loop(
         "Planning runs",
-        partial(_turn, orchestrator, each),
+        partial(work_off, orchestrator, each),
         look_seconds,
         jitter=0,
         look_seconds=look_seconds,
@@ -79,7 +79,8 @@ def outlook(tx: Tx, now: datetime, each: timedelta) -> Outlook:
     return Outlook(is_due=is_due, next_due=min(later, default=None))
 
 
-async def _turn(orchestrator: Orchestrator, each: timedelta) -> datetime | None:
+async def work_off(orchestrator: Orchestrator, each: timedelta) -> datetime | None:
+    """Do all that is due; tells when there is more."""
     found = await _outlook(orchestrator, each)
     if not found.is_due:
         return found.next_due
