@@ -9,7 +9,7 @@ settings.register_profile("nightly", parent=settings.get_profile("quick"), max_e
 settings.register_profile(  # for tests/mutation: the same examples each time, and a failure is one as it is found
     "mutation",
     parent=settings.get_profile("quick"),
-    max_examples=25,
+    max_examples=10,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from functools import partial
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioflow.core.keys import cache_key, default_flow_name, run_name, task_key, task_run_name
+from trioflow.core.keys import cache_key, default_flow_name, drawn_run_name, run_name, task_key, task_run_name
 
 HERE = __name__
 
@@ -51,6 +52,15 @@ def test_a_script_and_the_module_that_it_is_give_the_same_key(tmp_path: Path) ->
     assert shown == ["flows.add\n"] * 2
 
 
+def test_a_callable_of_a_script_that_is_no_function_is_known_by_its_module() -> None:
+    there = Adder()
+    there.__module__ = "__main__"
+    on_windows = eval(compile("lambda: None", r"C:\jobs\flows.py", "eval"), {"__name__": "__main__"})
+
+    assert task_key(there) == f"{HERE}.Adder"
+    assert task_key(on_windows) == "flows.<lambda>"
+
+
 @pytest.mark.behaviour("FL-27")
 def test_a_flow_without_a_name_has_its_function_s_with_dashes() -> None:
     assert default_flow_name("load_all_data") == "load-all-data"
@@ -67,6 +77,16 @@ def test_there_are_4096_run_names_and_equal_draws_give_equal_ones() -> None:
     assert names[:4096] == names[4096:]
     assert len(set(names)) == 4096
     assert (names[0], names[4095]) == ("able-badger", "witty-wren")
+
+
+def test_each_part_of_the_unit_interval_stands_for_a_run_name_of_its_own() -> None:
+    assert [drawn_run_name(draw) for draw in (0.0, 1 / 4096, 0.5, 1 - 2**-53)] == [
+        run_name(number) for number in (0, 1, 2048, 4095)
+    ]
+
+
+def test_a_cache_key_stays_what_it_is_since_it_is_stored() -> None:
+    assert cache_key(b"a", b"") == hashlib.sha256(b"\0" * 7 + b"\1a" + b"\0" * 8).hexdigest()
 
 
 @given(parts=st.lists(st.binary(max_size=3), max_size=3), others=st.lists(st.binary(max_size=3), max_size=3))

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.core.asking import BEFORE, DEPLOYMENT, NOW, RUN, flow_run
-from trioflow.core.leases import LEASE_EXPIRED, Lease, Owner, check_grace, lease_end, state_after_reaping
+from trioflow.core.leases import GRACE_SECONDS, Lease, Owner, check_grace, lease_end, state_after_reaping
 from trioflow.core.states import (
     AwaitingRetry,
     Cancelled,
@@ -32,10 +32,8 @@ def test_a_lease_is_good_for_thirty_seconds() -> None:
     assert lease.expired(NOW + timedelta(seconds=30))
 
 
-CRASHED = Crashed(message="The process that ran it is gone.", cause=LEASE_EXPIRED)
-
-
-CANCELLED = Cancelled(message="Its owner is gone.", cause=LEASE_EXPIRED)
+CRASHED = Crashed(message="The process that ran it is gone.", cause="lease_expired")
+CANCELLED = Cancelled(message="Its owner is gone.", cause="lease_expired")
 REAPED = {
     "no state": (None, None, None),
     "scheduled": (Scheduled(NOW), CRASHED, None),
@@ -66,5 +64,12 @@ def test_a_grace_that_ends_within_the_lease_is_kept(seconds: float) -> None:
 
 @pytest.mark.parametrize("seconds", [-1, 18.1, float("nan")])
 def test_a_grace_that_outlives_the_lease_is_refused(seconds: float) -> None:
-    with pytest.raises(InvalidSetting, match="grace must be between 0 and 18 s"):
+    with pytest.raises(InvalidSetting) as refusal:
         check_grace(seconds)
+    assert str(refusal.value) == (
+        f"grace must be between 0 and 18 s (two thirds of the lease, less 2 s), not {seconds:g} s"
+    )
+
+
+def test_who_says_nothing_gets_ten_seconds_of_grace() -> None:
+    assert check_grace(GRACE_SECONDS) == 10

@@ -19,7 +19,9 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from importlib.machinery import SourceFileLoader
+from itertools import accumulate
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -43,7 +45,10 @@ OPTIONS = (
     *("-m", "not nightly"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # what is imported already is not ours
 )
+ENOUGH_SECONDS = 2.0
+"""Of CPU time, for the tests of one mutant: what only slower ones notice counts as not noticed."""
 SPARE_SECONDS = 5.0
+"""How much longer than without the mutant tests may take, before it counts as one that never ends."""
 
 
 @frozen
@@ -56,18 +61,14 @@ class Modules:
     tell: Callable[[str], None]
 
 
-def survivors(modules: Modules) -> dict[str, list[int]]:
-    """The numbers of the mutants that no test notices, by path."""
+def survivors(modules: Modules) -> Iterator[tuple[str, list[int]]]:
+    """For each path, the numbers of the mutants that no test notices."""
     warm: _Warm = in_a_fork(lambda: _warm(modules))
     if warm is None or warm.broken:
         raise SystemExit(f"the tests do not pass as it is: {warm and warm.broken}")
-    left: dict[str, list[int]] = {}
     for path, mutants in modules.mutants.items():
         afresh = _Afresh(path, mutants, warm.files[path])
-        asked = warm.to_ask[path]
-        left[path] = sorted([*warm.survivors[path], *(n for n in asked if not afresh.noticed(n))])
-        modules.tell(f"{path}: {len(asked)} imported anew, {len(left[path])} of {len(mutants)} left")
-    return left
+        yield path, sorted([*warm.survivors[path], *(n for n in warm.to_ask[path] if not afresh.noticed(n))])
 
 
 # --- forks of a process that has collected the tests
@@ -81,8 +82,8 @@ class _Warm:
     survivors: dict[str, list[int]] = Factory(dict[str, list[int]])
     to_ask: dict[str, list[int]] = Factory(dict[str, list[int]])
     """Which mutants have to be imported."""
-    files: dict[str, list[str]] = Factory(dict[str, list[str]])
-    """The test files that reach a module, quickest first."""
+    files: dict[str, dict[str, set[str]]] = Factory(dict[str, dict[str, set[str]]])
+    """The ids of the tests that reach a module, by their file; the one with the quickest test comes first."""
 
 
 def _warm(modules: Modules) -> _Warm:
@@ -200,15 +201,25 @@ class _Session:
         for number, mutant in enumerate(mutants):
             tests = self.reached.tests(path, mutant.lines)
             if mutant.place.runs_later and tests - {IMPORT}:
-                order = sorted(tests - {IMPORT}, key=self._eagerness(killers))
+                order = sorted(self._quickest(tests), key=self._eagerness(killers))
                 killer = self._killer(items, (path, mutant), order)
                 if killer is not None:
                     killers.append(killer)
                     continue
             (ask if IMPORT in tests or not mutant.place.runs_later else left).append(number)
         self.found.survivors[path], self.found.to_ask[path] = left, ask
-        self.found.files[path] = self._files(items, self.reached.all_tests(path) - {IMPORT})
+        everywhere = self.reached.all_tests(path) - {IMPORT} or range(len(items))
+        for test in self._quickest(everywhere):
+            self.found.files.setdefault(path, {}).setdefault(str(items[test].path), set()).add(
+                items[test].nodeid
+            )
         self.modules.tell(f"{path}: {len(mutants) - len(ask) - len(left)} of {len(mutants)} noticed so far")
+
+    def _quickest(self, tests: Collection[int]) -> list[int]:
+        """As many tests as there is time for."""
+        order = sorted(set(tests) - {IMPORT}, key=self.seconds.__getitem__)
+        until = accumulate(self.seconds[test] for test in order)
+        return [test for test, seconds in zip(order, until, strict=True) if seconds <= ENOUGH_SECONDS]
 
     def _eagerness(self, killers: Sequence[int]) -> Callable[[int], tuple[bool, float]]:
         latest = set(killers[-5:])
@@ -226,13 +237,6 @@ class _Session:
         seconds = SPARE_SECONDS + 2 * sum(self.seconds[test] for test in order)
         found = in_a_fork(killer, seconds=seconds)
         return order[0] if found is None else None if found == IMPORT else found
-
-    def _files(self, items: Sequence[pytest.Item], tests: Collection[int]) -> list[str]:
-        """The files of these tests (of all, if there is none), the quickest first."""
-        seconds: defaultdict[str, float] = defaultdict(float)
-        for test in tests or range(len(items)):
-            seconds[str(items[test].path)] += self.seconds[test]
-        return sorted(seconds, key=seconds.__getitem__)
 
 
 def functions_of(path: str) -> list[FunctionType]:
@@ -267,12 +271,14 @@ class _Afresh:
 
     path: str
     mutants: Sequence[Mutant]
-    files: list[str]
+    tests: Mapping[str, AbstractSet[str]]
+    """The ids of the tests to run, by their file."""
+    files: list[str] = Factory(lambda self: list(self.tests), takes_self=True)
 
     def noticed(self, number: int) -> bool:
         """Whether a test objects to the mutant, or it cannot be imported."""
         code = self.mutants[number].code(self.path)
-        killer = in_a_fork(lambda: self._killer(code), seconds=120)
+        killer = in_a_fork(lambda: self._killer(code), seconds=60)
         if killer is None:
             return True
         if killer:
@@ -283,7 +289,21 @@ class _Afresh:
     def _killer(self, code: CodeType) -> str:
         silence()
         import_instead(self.path, code)
-        return next((file for file in self.files if pytest.main([*OPTIONS, file]) != 0), "")
+        return next((file for file in self.files if self._objects(file)), "")
+
+    def _objects(self, file: str) -> bool:
+        status = pytest.main([*OPTIONS, file], plugins=[_Only(self.tests[file])])
+        return status not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+
+
+@frozen
+class _Only:
+    """A pytest plugin that runs no other tests than these."""
+
+    ids: AbstractSet[str]
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid in self.ids]
 
 
 def import_instead(path: str, code: CodeType) -> None:

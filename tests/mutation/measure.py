@@ -98,14 +98,12 @@ class Score:
 Scores = dict[str, Score]
 
 
-def measure(group: Group, files: Sequence[str]) -> Scores:
+def measure(group: Group, files: Sequence[str]) -> Iterator[tuple[str, Score]]:
     """Judge every mutant of these files."""
     found = {str(ROOT / file): mutants((ROOT / file).read_text(encoding="utf-8")) for file in files}
-    left = survivors(Modules(found, group.tests, _tell))
-    return {
-        str(Path(path).relative_to(ROOT)): Score(len(each), [each[number].name for number in left[path]])
-        for path, each in found.items()
-    }
+    for path, left in survivors(Modules(found, group.tests, _tell)):
+        names = [found[path][number].name for number in left]
+        yield str(Path(path).relative_to(ROOT)), Score(len(found[path]), names)
 
 
 def _tell(line: str) -> None:
@@ -200,14 +198,12 @@ def main(arguments: Sequence[str]) -> None:
         files = [file for file in group.files() if not wanted or file in wanted]
         if not files:
             continue
-        scores = measure(group, files)
-        for file, score in scores.items():
-            print(
-                f"{score.percent:6.1f} % of {score.mutants:4} {file}", *score.left, sep="\n    ", flush=True
-            )
-        if "--write" in arguments:
-            record(scores)
-            PAGE.write_text(renewed(), encoding="utf-8")
+        for file, score in measure(group, files):
+            told = f"{score.percent:6.1f} % of {score.mutants:4} {file}"
+            print(told, *score.left, sep="\n    ", flush=True)
+            if "--write" in arguments:
+                record({file: score})
+                PAGE.write_text(renewed(), encoding="utf-8")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{(used.ru_utime + used.ru_stime) / 60:.1f} minutes of CPU time")
 

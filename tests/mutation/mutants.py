@@ -281,11 +281,11 @@ def changes(node: ast.AST, *, is_data: bool) -> Iterator[Change]:
     match node:
         case ast.stmt():
             return _statements(node)
-        case ast.Tuple() if is_data:
+        case ast.Tuple(ctx=ast.Load()) if is_data:
             return _neighbours(node)
         case ast.Dict():
             return _entries(node)
-        case ast.Set() | ast.List():
+        case ast.Set() | ast.List(ctx=ast.Load()):
             return _without(node, "elts")
         case ast.MatchOr():
             return _fewer(node, "patterns")

@@ -29,6 +29,7 @@ CHANGES = {
     "a = b[c:]": ["c: -> :"],
     "a = b if c else d": ["c -> not c"],
     "a += b": ["a += b is left out"],
+    "A, [b, c] = d": [],
     "@a(b)\ndef c(): pass": ["b is left out"],
     "def a():\n return b": ["return b -> return None"],
     "for a in b:\n if c: continue": ["c -> not c", "continue -> break"],
@@ -84,8 +85,8 @@ from tests.mutation.judging import Modules, survivors
 from tests.mutation.mutants import mutants
 path = sys.argv[1] + "/judged.py"
 found = mutants(open(path).read())
-left = survivors(Modules({path: found}, [sys.argv[1] + "/test_judged.py"], lambda line: None))
-print([found[number].name for number in left[path]])
+for _, left in survivors(Modules({path: found}, [sys.argv[1] + "/test_judged.py"], lambda line: None)):
+    print([found[number].name for number in left])
 """
 
 
