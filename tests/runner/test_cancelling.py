@@ -92,7 +92,7 @@ async def test_a_runner_that_hears_of_nothing_finds_cancelled_runs_by_polling_ha
         assert (await house.read(other)).state.name == "Scheduled"
 
 
-@pytest.mark.behaviour("CN-01")
+@pytest.mark.behaviour("CN-01", "QK-05")
 async def test_nothing_is_remembered_of_a_run_that_was_cancelled(autojump_clock, caplog):
     async with in_house(lasting(1000)) as house:
         runner = await house.serving()
