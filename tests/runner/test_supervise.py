@@ -235,6 +235,9 @@ async def test_a_served_flow_that_takes_too_long_is_timed_out_in_time(start, boo
     state = await watched.wait()
 
     assert str(state) == "TimedOut('Flow run exceeded timeout of 1 seconds')"
+    told = "status code: -9; It was ended: Flow run exceeded timeout of 1 seconds"
+    how = "cleanly." if code is ASYNC else f"with {told}"
+    assert f"Process {watched.at.pid} exited {how}" in await books.said(watched.run.id, "runner")
     times = (await books.run(watched.run.id)).times
     assert timedelta(seconds=1) <= times.ended - times.started < timedelta(seconds=1.5)
     assert alive(watched.mark) == {}
@@ -355,6 +358,6 @@ async def test_what_a_completed_run_leaves_behind_is_ended_before_its_supervisio
 
     assert (await watched.wait()).type is StateType.COMPLETED
     assert alive(watched.mark) == {}
-    assert f"Process {watched.at.pid} left 1 others behind; they were ended." in await books.said(
+    assert f"Process {watched.at.pid} left another one behind; nothing of them lives." in await books.said(
         watched.run.id, "runner"
     )

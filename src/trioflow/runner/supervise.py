@@ -23,7 +23,7 @@ from attrs import define, field, frozen
 from trioflow.client.client import Client
 from trioflow.client.link import ServedLink, serve_link
 from trioflow.core.runs import FlowRun
-from trioflow.core.states import Cancelled, Crashed, State
+from trioflow.core.states import Cancelled, Crashed, State, StateType
 from trioflow.errors import ProcessNotStarted
 from trioflow.infrastructure.infrastructure import (
     SIGTERM_AFTER,
@@ -321,17 +321,24 @@ class _Supervision:
         match self._report:
             case ExitReport(status=0):
                 await self.log.say(INFO, f"Process {pid} exited cleanly.")
-            case ExitReport(status=status, explanation=explanation):
-                help_text = f"; {explanation}" if explanation else ""
+            case ExitReport(status=status):
+                help_text = f"; {explanation}" if (explanation := self._explained(self._report)) else ""
                 await self.log.say(ERROR, f"Process {pid} exited with status code: {status}{help_text}")
             case None:
                 return
         if self._report.leftovers:
-            await self.log.say(
-                WARNING, f"Process {pid} left {self._report.leftovers} others behind; they were ended."
-            )
+            others = "another one" if self._report.leftovers == 1 else f"{self._report.leftovers} others"
+            await self.log.say(WARNING, f"Process {pid} left {others} behind; nothing of them lives.")
         if not self._report.output_complete:
             await self.log.say(WARNING, f"Not all that process {pid} wrote could be kept.")
+
+    def _explained(self, report: ExitReport) -> str:
+        """What ended it; who was killed from here was so for a reason."""
+        match self.child.ending:
+            case State(type=StateType.FAILED | StateType.CRASHED, message=str(why)) if report.status < 0:
+                return f"It was ended: {why}"
+            case _:
+                return report.explanation
 
 
 def _supervision(run: FlowRun, place: Place) -> _Supervision:

@@ -45,6 +45,8 @@ T = TypeVar("T")
 
 _SWITCH_SECONDS = 0.001
 """How long a thread may keep the others waiting: one of them renews the leases."""
+_ECHO_SECONDS = 0.1
+"""Signals that come so soon after another one are the same."""
 _EXIT_CODE = 128
 
 logger = logging.getLogger("trioflow.serving")
@@ -178,14 +180,23 @@ async def _end_at(
     signals: AsyncIterator[int], scope: trio.CancelScope, stop: Callable[[], object] | None
 ) -> None:
     if stop is not None:
-        await anext(signals)
+        await _next_of(signals)
         try:
             stop()
         except RunnerError:  # It has not begun yet: there is nothing that could go on.
             scope.cancel()
         drain = current_settings().drain_seconds
         logger.warning("Stopping: runs have up to %g s to finish; one more signal ends them now.", drain)
-    await anext(signals)
+    await _next_of(signals)
     logger.warning("Ending every run now; one more signal ends this process at once.")
     scope.cancel()
-    os._exit(_EXIT_CODE + await anext(signals))
+    os._exit(_EXIT_CODE + await _next_of(signals))
+
+
+async def _next_of(signals: AsyncIterator[int]) -> int:
+    """The next signal. Who sends it to the process and to its group as well (``timeout``, wrappers) means it once."""
+    number = await anext(signals)
+    with trio.move_on_after(_ECHO_SECONDS):
+        while True:
+            await anext(signals)
+    return number
