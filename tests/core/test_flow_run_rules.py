@@ -44,6 +44,22 @@ def test_a_claim_copies_the_time_that_the_run_is_due() -> None:
     assert decision.run.epoch == 1
 
 
+@pytest.mark.behaviour("OR-09")
+def test_a_claim_that_brings_a_time_keeps_it() -> None:
+    claim = Pending().with_details(scheduled_time=PAST)
+    assert ask(flow_run(Scheduled(LATER)), claim).verdict == Accept(written(claim))
+
+
+@pytest.mark.behaviour("OR-07")
+@pytest.mark.parametrize(
+    ("current", "proposed"), [("Submitting", "Pending"), ("NotReady", "NotReady"), ("Pending", "Pending")]
+)
+def test_a_pending_run_is_pending_once_under_each_name(current: str, proposed: str) -> None:
+    run = flow_run(Pending(name=current))
+    reason = "This run is PENDING already and cannot be claimed again."
+    assert ask(run, Pending(name=proposed)).verdict == Abort(reason, run.state)
+
+
 @pytest.mark.behaviour("OR-07")
 def test_the_second_claim_is_told_that_it_came_second() -> None:
     run = flow_run(Pending())
@@ -69,6 +85,14 @@ def test_what_has_begun_is_not_claimed(current: State) -> None:
 def test_a_run_that_is_not_due_waits_for_whole_seconds(current: State) -> None:
     verdict = ask(flow_run(current), Running()).verdict
     assert verdict == Wait(100, "Scheduled time is in the future.")
+
+
+@pytest.mark.behaviour("OR-10")
+def test_a_second_is_waited_for_and_no_time_is_none() -> None:
+    assert ask(flow_run(Scheduled(NOW + timedelta(seconds=1))), Running()).verdict == Wait(
+        1, "Scheduled time is in the future."
+    )
+    assert ask(flow_run(Scheduled(NOW)), Running()).verdict == Accept(written(Running()))
 
 
 @pytest.mark.behaviour("OR-10")

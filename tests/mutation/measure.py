@@ -8,10 +8,11 @@ in docs/reliability.md is renewed from there, with the reasons of `reasons.toml`
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -101,14 +102,15 @@ Scores = dict[str, Score]
 def measure(group: Group, files: Sequence[str]) -> Iterator[tuple[str, Score]]:
     """Judge every mutant of these files."""
     found = {str(ROOT / file): mutants((ROOT / file).read_text(encoding="utf-8")) for file in files}
-    for path, left in survivors(Modules(found, group.tests, _tell)):
+    for path, left in survivors(Modules(found, group.tests, _teller())):
         names = [found[path][number].name for number in left]
         yield str(Path(path).relative_to(ROOT)), Score(len(found[path]), names)
 
 
-def _tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+def _teller() -> Callable[[str], None]:
+    """Say how far it is, also from a fork that is silenced."""
+    screen = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+    return lambda line: print(line, file=screen)
 
 
 # --- the record, and the page
