@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from trioflow import clock
 from trioflow.core.leases import LEASE_EXPIRED, state_after_reaping
 from trioflow.core.states import Cancelled, Crashed, State, StateType
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 def reap(tx: Tx, desk: Desk, lease: Lease) -> None:
     """End, or give back, the run under this lease and everything under it, children first; then take the lease away.
 
-    The reaper speaks with the dead owner's epoch, and the root's last transition raises it: should the owner not be
-    dead after all, nothing that it says from then on is heard.
+    The reaper speaks with the dead owner's epoch, and raises it, also where the run may stay as it is: should the
+    owner not be dead after all, nothing that it says from then on is heard.
     """
     facts.load_tree(tx, desk, lease.run_id)
     root = desk.flow_runs.get(lease.run_id)
@@ -39,6 +41,8 @@ def reap(tx: Tx, desk: Desk, lease: Lease) -> None:
     elif target is not None:
         _end_all_under(desk, root, target, lease.epoch, cause=LEASE_EXPIRED)
         desk.judge(root, target, clock.new_id(), epoch=lease.epoch, new_owner=True)
+    elif root.epoch == lease.epoch:
+        desk.put(evolve(root, epoch=root.epoch + 1))
     desk.disown(lease.run_id)
     desk.end_lease(lease.run_id)
 

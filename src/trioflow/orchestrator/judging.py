@@ -10,7 +10,7 @@ from trioflow import clock, processes
 from trioflow.core.leases import Lease, lease_end
 from trioflow.core.parameter_schema import check_parameters
 from trioflow.core.runs import NO_RETRIES, FlowRun, TaskRun
-from trioflow.core.states import Pending, Scheduled
+from trioflow.core.states import Cancelled, Pending, Scheduled, StateType
 from trioflow.core.verdicts import Abort, Accept
 from trioflow.errors import RunAborted, RunNotFound
 from trioflow.orchestrator.endings import close_flow_run, reap
@@ -77,7 +77,7 @@ def _answer_rare(tx: Tx, desk: Desk, request: object) -> object:
         case CreateDeploymentRun():
             return create_deployment_run(tx, desk, request)
         case EndLease():
-            return end_lease(desk, request)
+            return end_lease(tx, desk, request)
         case RenameRun():
             return rename_run(desk, request)
         case _:
@@ -162,10 +162,12 @@ def claim_flow_run(tx: Tx, desk: Desk, request: ClaimFlowRun) -> FlowRunAnswer:
     """PENDING under a new owner with a new epoch, unless somebody who lives owns it."""
     run = _without_dead_owner(tx, desk, request.run_id)
     lease = desk.leases.get(run.id)
-    if lease is not None and request.transition_id not in desk.answered:
+    if request.transition_id in desk.answered:
+        return _claimed_before(desk, request, run, lease)
+    if lease is not None:
         reason = f"Run is owned by process {lease.owner.pid} until {lease.expires:%H:%M:%S} UTC."
         return FlowRunAnswer(Abort(reason, run.state), run)
-    if request.transition_id not in desk.answered and (rival := out_of_turn(tx, desk, run)):
+    if rival := out_of_turn(tx, desk, run):
         return FlowRunAnswer(Abort(rival, run.state), run)
     if request.rerun and run.state is not None and run.state.is_final:
         run = _schedule_again(desk, run)
@@ -173,9 +175,18 @@ def claim_flow_run(tx: Tx, desk: Desk, request: ClaimFlowRun) -> FlowRunAnswer:
         run = evolve(run, retry=request.retry)
     verdict = desk.judge(run, Pending(), request.transition_id, new_owner=True)
     run = desk.flow_runs[run.id]
-    if isinstance(verdict, Accept) and lease is None:
+    if isinstance(verdict, Accept):
         _grant(desk, run.id, run.epoch, request.owner)
     return FlowRunAnswer(verdict, run)
+
+
+def _claimed_before(desk: Desk, request: ClaimFlowRun, run: FlowRun, lease: Lease | None) -> FlowRunAnswer:
+    """The first answer to a claim that is repeated, while the claimant still has the run; a lost one stays lost."""
+    if lease is None or lease.owner != request.owner:
+        return FlowRunAnswer(
+            Abort("This claim was accepted, and the run has been lost since.", run.state), run
+        )
+    return FlowRunAnswer(desk.answered[request.transition_id], run)
 
 
 def propose_flow_run_state(tx: Tx, desk: Desk, request: ProposeFlowRunState) -> FlowRunAnswer:
@@ -218,11 +229,20 @@ def propose_task_run_state(desk: Desk, request: ProposeTaskRunState) -> TaskRunA
     return _task_run_answer(desk, request.run_id, verdict)
 
 
-def end_lease(desk: Desk, request: EndLease) -> Done:
-    """Take the lease away, if it still is the one that is meant."""
-    lease = desk.leases.get(request.run_id)
-    if lease is not None and lease.epoch == request.epoch:
-        desk.end_lease(request.run_id)
+def end_lease(tx: Tx, desk: Desk, request: EndLease) -> Done:
+    """Take the lease away, if it still is the one that is meant.
+
+    A run that somebody asked to end meanwhile has nobody left to end it: it is cancelled.
+    """
+    lease, run = desk.leases.get(request.run_id), desk.flow_runs.get(request.run_id)
+    if lease is None or lease.epoch != request.epoch:
+        return Done()
+    if run is not None and run.state is not None and run.state.type is StateType.CANCELLING:
+        close = CloseFlowRun(
+            run_id=run.id, epoch=lease.epoch, state=Cancelled(), transition_id=clock.new_id()
+        )
+        close_flow_run(tx, desk, close)
+    desk.end_lease(request.run_id)
     return Done()
 
 
