@@ -16,7 +16,7 @@ import trio
 from trioflow import flow
 
 
-def note(flow, run, state):
+def note(flow, flow_run, state):
     with Path("hooks").open("a") as log:
         log.write(f"{state.name} {state.details.cause}\\n")
 
@@ -51,7 +51,7 @@ def test_the_run_of_a_killed_runner_has_crashed_its_slot_is_free_and_its_hook_is
     killed = time.monotonic()
     second = home.start(*SERVE)
     try:
-        wait_for_line(second, "hooks")
+        wait_for_line(second, "Running hook")
         assert time.monotonic() - killed < LEASE + SLACK
         assert run_states(home) == ["Crashed"]
         assert home.run("deployment", "run", "endless/served").returncode == 0

@@ -247,24 +247,28 @@ SCHEDULED = [
 async def test_the_schedules_that_it_served_are_paused_first_when_it_ends_and_resumed_when_it_starts(
     autojump_clock, caplog
 ):
+    caplog.set_level(logging.INFO, logger="trioflow.runner")
     async with in_house(lasting(8)) as house:
-        with caplog.at_level(logging.INFO, logger="trioflow.runner"):
-            runner = house.runner(pause_on_shutdown=True)
-            await runner.add_deployment(HOURLY_AUDIT)
-            for _ in range(2):
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(runner.start)
-                    assert await how_it_stands(house, HOURLY_AUDIT) == [None]
-                    run = await house.run_of(HOURLY_AUDIT)
-                    await house.wait_state(run, "Running")
-                    caplog.clear()
-                    runner.stop()
-                    await trio.testing.wait_all_tasks_blocked()
-                    assert await how_it_stands(house, HOURLY_AUDIT) == [PausedBy.RUNNER]
-                    assert not runner.started
-                    assert await house.history(run) == ["Scheduled", "Pending", "Running"]
-                assert (await house.read(run)).state.name == "Completed"
-                assert [r.getMessage() for r in caplog.records if "schedules" in r.getMessage()] == SCHEDULED
+        runner = house.runner(pause_on_shutdown=True)
+        await runner.add_deployment(HOURLY_AUDIT)
+        for _ in range(2):
+            caplog.clear()
+            await serve_until_a_run_is_over(house, runner)
+            assert [r.getMessage() for r in caplog.records if "schedules" in r.getMessage()] == SCHEDULED
+
+
+async def serve_until_a_run_is_over(house, runner):
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runner.start)
+        assert await how_it_stands(house, HOURLY_AUDIT) == [None]
+        run = await house.run_of(HOURLY_AUDIT)
+        await house.wait_state(run, "Running")
+        runner.stop()
+        await trio.testing.wait_all_tasks_blocked()
+        assert await how_it_stands(house, HOURLY_AUDIT) == [PausedBy.RUNNER]
+        assert not runner.started
+        assert await house.history(run) == ["Scheduled", "Pending", "Running"]
+    assert (await house.read(run)).state.name == "Completed"
 
 
 @pytest.mark.behaviour("QK-12")
