@@ -7,18 +7,33 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from tests.core.asking import BEFORE, FLOW, NOW, RESULT, TASK, ask, flow_run, in_flow, task_run, written
+from tests.core.asking import (
+    BEFORE,
+    DEPLOYMENT,
+    FLOW,
+    NOW,
+    RESULT,
+    TASK,
+    ask,
+    flow_run,
+    in_flow,
+    task_run,
+    written,
+)
 from trioflow.core.decisions import EndLease, MirrorToParent, ReleaseSlots, RememberResult
-from trioflow.core.runs import RunTimes
+from trioflow.core.runs import RetryPolicy, RunTimes, TaskRun
 from trioflow.core.states import (
     AwaitingRetry,
     Cancelling,
     Completed,
+    Crashed,
     Failed,
     Paused,
     Pending,
+    Resuming,
     Running,
     Scheduled,
+    Suspended,
 )
 from trioflow.core.verdicts import Accept
 
@@ -56,6 +71,74 @@ def test_time_spent_running_adds_up_over_attempts() -> None:
     assert ask(run, Failed(), in_flow()).run.times.running == 100.0
 
 
+@pytest.mark.behaviour("OR-14")
+def test_a_clock_that_went_back_takes_no_time_away() -> None:
+    run = task_run(times=RunTimes(running=10.0))
+    ahead = evolve(run, state=evolve(Running(), timestamp=LATER))
+    assert ask(ahead, Failed(), in_flow()).run.times.running == 10.0
+
+
+@pytest.mark.behaviour("OR-14")
+def test_what_was_recorded_first_stays_and_only_running_counts() -> None:
+    times = RunTimes(expected_start=BEFORE, started=BEFORE, running=1.0)
+    waiting = flow_run(Scheduled(NOW), times=times)
+    assert ask(waiting, Running()).run.times == times
+    assert ask(flow_run(Paused(), times=times), Running()).run.times == times
+
+
+@pytest.mark.behaviour("PA-04")
+def test_one_attempt_lasts_through_its_pauses_until_it_is_retried() -> None:
+    """Each step: what is proposed, then the attempt, whether it is on its way out of a pause, and its pauses."""
+    run = flow_run(Pending(), deployment_id=DEPLOYMENT, retry=RetryPolicy(retries=1))
+    steps = [
+        (Running(), (1, False, set())),
+        (Paused(key="a"), (1, False, {"a"})),
+        (Running(), (1, False, {"a"})),
+        (Suspended(key="b"), (1, False, {"a", "b"})),
+        (Resuming(NOW), (1, True, {"a", "b"})),
+        (Pending(), (1, True, {"a", "b"})),
+        (Running(), (1, False, {"a", "b"})),
+        (Failed(), (1, False, set())),
+        (Running(), (2, False, set())),
+        (Completed(), (2, False, set())),
+    ]
+    seen = []
+    for state, _ in steps:
+        run = ask(run, state).run
+        seen.append((state, (run.attempt, run.resuming, set(run.pause_keys))))
+    assert seen == steps
+    assert (run.version, run.retries_used) == (10, 1)
+
+
+def test_a_resumed_run_that_ends_before_it_runs_is_on_its_way_no_more() -> None:
+    run = flow_run(Resuming(NOW), resuming=True, pause_keys=frozenset("a"))
+    ended = ask(run, Failed()).run
+    assert (ended.resuming, ended.pause_keys) == (False, {"a"})
+
+
+def test_a_task_has_all_its_retries_in_each_attempt_of_its_flow() -> None:
+    tried = task_run(Pending(), attempt=2, retries_used=1, flow_run_attempt=1, retry=RetryPolicy(retries=1))
+    same, newer = (ask(tried, Running(), in_flow(attempt=attempt)).run for attempt in (1, 2))
+    assert (same.attempt, same.retries_used, same.flow_run_attempt) == (3, 1, 1)
+    assert (newer.attempt, newer.retries_used, newer.flow_run_attempt) == (3, 0, 2)
+    assert ask(task_run(Running(), retries_used=1), Completed(), in_flow()).run.retries_used == 1
+
+
+@pytest.mark.behaviour("RT-06")
+@pytest.mark.parametrize(
+    ("run", "name"),
+    [
+        (task_run(attempt=0), "Running"),
+        (task_run(Failed(), attempt=1), "Retrying"),
+        (task_run(Crashed(), attempt=0), "Retrying"),
+        (task_run(AwaitingRetry(NOW), attempt=0), "Running"),
+    ],
+    ids=["new", "failed", "never ran", "waits"],
+)
+def test_how_a_task_is_said_to_run(run: TaskRun, name: str) -> None:
+    assert ask(run, Running(), in_flow(attempt=9)).run.state.name == name
+
+
 @pytest.mark.behaviour("RT-06", "ST-01")
 def test_a_task_that_runs_again_says_so() -> None:
     retrying = ask(task_run(AwaitingRetry(NOW), attempt=1), Running(), in_flow())
@@ -88,6 +171,14 @@ def test_a_recorded_result_with_a_key_is_remembered() -> None:
     assert ask(task_run(Running()), completed, in_flow()).effects == (RememberResult("key", LATER),)
     unrecorded = evolve(completed, data=None)
     assert ask(task_run(Running()), unrecorded, in_flow()).effects == ()
+
+
+def test_only_what_completed_is_remembered_and_only_under_a_key() -> None:
+    failed = Failed(data=RESULT).with_details(cache_key="key")
+    assert ask(task_run(Running()), failed, in_flow()).effects == ()
+    assert ask(task_run(Running()), Completed(data=RESULT), in_flow()).effects == ()
+    completed = Completed(data=RESULT).with_details(cache_key="key")
+    assert ask(flow_run(Running()), completed).effects == (EndLease(),)
 
 
 def test_an_answer_from_the_cache_is_not_remembered_again() -> None:

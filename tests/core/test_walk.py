@@ -7,6 +7,7 @@ from attrs import evolve
 
 from tests.core.asking import LEASED, NOW, ask, flow_run, in_flow, task_run, written
 from trioflow.core.decisions import Answer, Decision, Edit, Facts, Fence, Proposal, ReleaseSlots, Rule
+from trioflow.core.runs import RetryPolicy
 from trioflow.core.states import (
     Cancelled,
     Cancelling,
@@ -21,7 +22,7 @@ from trioflow.core.states import (
     State,
     Suspended,
 )
-from trioflow.core.tables import FLOW_RUNS, Closed, Table
+from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Closed, Table
 from trioflow.core.verdicts import Abort, Accept, Reject, Wait
 from trioflow.errors import TrioflowBug
 
@@ -103,6 +104,38 @@ def test_a_rule_that_oversteps_aborts_the_transition(answer: object, reason: str
     decision = ask(run, Completed(), table=completing(answer))
     assert decision.verdict.reason.startswith(f"The rule rule_0 {reason}")
     assert decision == Decision(verdict=Abort(decision.verdict.reason, run.state))
+
+
+EDITABLE = {
+    "infrastructure_pid": "host:1",
+    "name": "other",
+    "parameters": {"x": 1},
+    "retry": RetryPolicy(retries=9),
+}
+
+
+def test_a_rule_may_edit_what_says_how_a_run_is_run() -> None:
+    decision = ask(flow_run(Running()), Completed(), table=completing(Edit(run=EDITABLE)))
+    assert {field: getattr(decision.run, field) for field in EDITABLE} == EDITABLE
+
+
+def test_a_rule_may_edit_where_a_task_s_values_come_from() -> None:
+    def link(_: Proposal) -> Edit:
+        return Edit(run={"inputs": {"x": ["other"]}})
+
+    table = TASK_RUNS.with_rule(Rule(link), from_=Running().type, to=Completed().type)
+    assert ask(task_run(Running()), Completed(), in_flow(), table=table).run.inputs == {"x": ["other"]}
+
+
+def test_the_reason_of_an_abort_says_all_that_is_wrong() -> None:
+    def stumble(_: Proposal) -> Answer:
+        raise ValueError("no such moon")
+
+    table = FLOW_RUNS.with_rule(Rule(stumble), from_=Running().type, to=Completed().type)
+    said = ask(flow_run(Running()), Completed(), table=table).verdict.reason
+    assert said == "The rule stumble raised ValueError: no such moon"
+    said = ask(flow_run(Running()), Completed(), table=completing("yes")).verdict.reason
+    assert said == "The rule rule_0 gave 'yes', which is not for a rule to say."
 
 
 def test_a_closed_cell_names_the_state_that_the_run_is_in() -> None:

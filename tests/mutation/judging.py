@@ -47,7 +47,7 @@ OPTIONS = (
 )
 ENOUGH_SECONDS = 2.0
 """Of CPU time, for the tests of one mutant: what only slower ones notice counts as not noticed."""
-SPARE_SECONDS = 5.0
+SPARE_SECONDS = 2.0
 """How much longer than without the mutant tests may take, before it counts as one that never ends."""
 
 
