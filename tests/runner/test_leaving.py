@@ -176,8 +176,24 @@ async def test_a_runner_whose_store_is_in_trouble_ends_nevertheless(autojump_clo
         assert house.stage.alive == {}
 
 
+@pytest.mark.promise("P9")
+async def test_a_runner_that_was_stopped_ends_although_nobody_can_write_what_became_of_its_runs(
+    autojump_clock,
+):
+    async with in_house(deaf, drain_seconds=30) as house:
+        wire = Wire(house.client)
+        async with trio.open_nursery() as nursery:
+            here = House(house.client, house.stage, nursery)
+            runner, _ = await running(here, client=wire)
+            wire.trouble = StoreError("disk full")
+            runner.stop()
+
+        assert trio.current_time() <= 30 + GRACE + 10 + GRACE + 1
+        assert house.stage.alive == {}
+
+
 @pytest.mark.behaviour("SL-02")
-@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("which", range(5))
 async def test_a_loop_that_is_beyond_help_ends_the_runner_within_ten_seconds_and_its_runs_with_it(
     autojump_clock, which
 ):

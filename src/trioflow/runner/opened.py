@@ -96,6 +96,8 @@ class Opened:
     """Whether those that a runner has paused are resumed."""
     open: bool = field(default=True, init=False)
     """It is not leaving yet."""
+    _in_vain: bool = field(default=False, init=False)
+    """Not all runs could be closed in time: most likely the store is in trouble, and nobody waits for it any more."""
     left: trio.Event = field(factory=trio.Event, init=False)
     """The runs are over: the shelter is needed no more."""
 
@@ -153,24 +155,32 @@ class Opened:
         await self._close()
         with trio.move_on_after(self.terms.settings.drain_seconds):
             await self.claims.wait_none()
-        self._end_runs()
-        await self.claims.wait_none()
-        await self.owed.turn()
-        await self.owed.wait_called()
+        await self._end()
+        if not self._in_vain:
+            await self.owed.turn()
+            await self.owed.wait_called()
 
     async def leave_at_once(self) -> None:
         """End the runs now. Returns when nothing is in hand, cancelled or not; takes the grace and a little at most."""
         try:
-            with self._last_words():
-                if self.open:
-                    await self._close()
-                self._end_runs()
-                await self.claims.wait_none()
-                await self._settle()
+            await self._end()
         except Exception:
             logger.exception("Not all runs of runner '%s' could be closed.", self.terms.name)
         finally:
             self.left.set()
+
+    async def _end(self) -> None:
+        if self._in_vain:
+            return
+        with self._last_words() as limit:
+            if self.open:
+                await self._close()
+            self._end_runs()
+            await self.claims.wait_none()
+            await self._settle()
+        self._in_vain = limit.cancelled_caught
+        if self._in_vain:
+            logger.error("Not all runs of runner '%s' could be closed in time.", self.terms.name)
 
     async def _settle(self) -> None:
         """Give back what was claimed, or may have been, and has no process."""
