@@ -9,7 +9,9 @@ import trio
 from attrs import define, field
 
 from tests.runner.house import Child, House, audit, deaf, in_house, lasting
+from tests.runner.test_cancelling import Wire
 from trioflow.core.states import Completed, Running, StateType
+from trioflow.errors import StoreError
 from trioflow.runner.owed import AT_ONCE
 from trioflow.wire import endpoints
 from trioflow.wire.requests import SettleHooks
@@ -163,3 +165,18 @@ async def test_hooks_that_cannot_be_called_stop_no_loop(autojump_clock):
 
         assert len(hooks.called) == 1
         assert all(health.is_well for health in runner.health.values())
+
+
+@pytest.mark.promise("P9", "P10")
+async def test_a_runner_that_is_stopped_ends_in_peace_although_nobody_can_say_which_hooks_it_owes(
+    autojump_clock, caplog
+):
+    async with in_house(Hooks(die)) as house:
+        wire = Wire(house.client)
+        async with trio.open_nursery() as nursery:
+            here = House(house.client, house.stage, nursery)
+            runner = await here.serving(HOOKED, client=wire)
+            wire.trouble = StoreError("disk full")
+            runner.stop()
+
+        assert "Hooks that runner 'my-runner' may owe are left to the next one: disk full" in caplog.messages

@@ -157,8 +157,16 @@ class Opened:
             await self.claims.wait_none()
         await self._end()
         if not self._in_vain:
+            await self._call_owed_hooks()
+
+    async def _call_owed_hooks(self) -> None:
+        try:
             await self.owed.turn()
-            await self.owed.wait_called()
+        except StoreError as error:
+            logger.warning(
+                "Hooks that runner '%s' may owe are left to the next one: %s", self.terms.name, error
+            )
+        await self.owed.wait_called()
 
     async def leave_at_once(self) -> None:
         """End the runs now. Returns when nothing is in hand, cancelled or not; takes the grace and a little at most."""
