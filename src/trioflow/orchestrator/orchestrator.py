@@ -8,6 +8,9 @@ core decides, and the desk takes the decision, so that the next request sees it.
 a few ``executemany``, and the change numbers are noted for those who listen. Nothing acts while it decides, and
 nobody is answered before the commit.
 
+What has to look at all runs of a deployment, and not only at those that a request names (a schedule is planned, paused,
+looked at), has a transaction and a desk of its own (`Orchestrator.transact`), and so sees all that was written before.
+
 A request that cannot be judged (it names a run that does not exist) is answered with the error as a value: raised,
 it would undo its neighbours' work only to have it done again.
 """
