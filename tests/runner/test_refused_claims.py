@@ -13,7 +13,7 @@ from tests.runner.house import START, House, audit, in_house
 from tests.runner.meddling import Meddler, opened, owned_by_another
 from trioflow.core.states import Running, Scheduled
 from trioflow.core.verdicts import Accept, Reject
-from trioflow.errors import RuleError, StoreError
+from trioflow.errors import RuleError, RunNotFound, StoreError
 from trioflow.wire import endpoints
 
 # --- refusals
@@ -26,6 +26,11 @@ def answering(change):
         return change(await inner.call(endpoints.CLAIM_FLOW_RUN, request))
 
     return meddle
+
+
+async def finding_nothing(request, inner):
+    """It had been planned, and its schedule was paused."""
+    raise RunNotFound
 
 
 async def raising_a_rule_error(request, inner):
@@ -46,6 +51,7 @@ async def raising_a_rule_error(request, inner):
             "Aborted submission of flow run '{}': Server returned a non-pending state",
         ),
         (raising_a_rule_error, "Failed to claim flow run '{}'"),
+        (finding_nothing, "Aborted submission of flow run '{}': it is gone"),
     ],
 )
 async def test_a_run_whose_claim_is_refused_is_not_run_and_its_slot_is_free_at_once(

@@ -13,7 +13,7 @@ from trioflow import clock
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import Scheduled, State, StateType
 from trioflow.core.verdicts import Abort, Accept
-from trioflow.errors import ProcessNotStarted, RunnerIsFull, StoreError, TrioflowError
+from trioflow.errors import ProcessNotStarted, RunnerIsFull, RunNotFound, StoreError, TrioflowError
 from trioflow.processes import this_process
 from trioflow.runner.hand import Hand
 from trioflow.runner.supervise import supervise
@@ -138,6 +138,11 @@ class Claims:
         except StoreError:
             self._unanswered[run_id] = request
             raise
+        except RunNotFound:
+            # Its schedule was paused or deleted since, and the runs that it had planned went with that.
+            hand.refusal = ": it is gone"
+            logger.info("Aborted submission of flow run '%s'%s", run_id, hand.refusal)
+            return None
         except TrioflowError as error:
             hand.refusal = f": {error}"
             logger.exception("Failed to claim flow run '%s'", run_id)
