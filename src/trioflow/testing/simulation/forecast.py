@@ -8,6 +8,7 @@ runs, and not its hours.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,6 +33,7 @@ from trioflow.infrastructure.infrastructure import Command, ExitReport, RunningP
 from trioflow.loops import Bell, Loop
 from trioflow.orchestrator.desk import DOWNTIME, Desk
 from trioflow.runner.claim import Claims
+from trioflow.runner.hand import Hand
 from trioflow.runner.limiter import Limiter
 from trioflow.runner.poll import Poll
 from trioflow.runner.served import Served
@@ -168,6 +170,7 @@ class _Play:
             stack.enter_context(use_settings(Settings(home=Path(home), log_level=_WARNING)))
             stack.enter_context(clock.use(self._world, steady=True))
             stack.enter_context(deterministic(self.season.seed))
+            stack.enter_context(_silent(logging.getLogger("trioflow")))
             yield
 
     async def through(self) -> None:
@@ -227,7 +230,7 @@ class _Play:
             nursery.cancel_scope.cancel()
         await orchestrator.transact(_look)
 
-    def _freed(self) -> None:
+    def _freed(self, _: Hand) -> None:
         """A run is over: that matters to those that wait for its slot, or for its turn."""
         if self._takes_turns or len(self._in_hand) + 1 >= self.season.limit:
             self._work.ring()
@@ -303,6 +306,17 @@ class NoProcesses:
         del command, sink, task_status
         await trio.lowlevel.checkpoint()
         raise ProcessNotStarted("a forecast has no processes")
+
+
+@contextmanager
+def _silent(logger: logging.Logger) -> Generator[None]:
+    """What modelled runs say of themselves is of no use to anybody."""
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _look(tx: Tx, desk: Desk) -> None:

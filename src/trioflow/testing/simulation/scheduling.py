@@ -56,7 +56,7 @@ def private_trio() -> _Private:
     """
     from trio._core import _run
 
-    for name in ("_r", "_ALLOW_DETERMINISTIC_SCHEDULING", "GLOBAL_RUN_CONTEXT"):
+    for name in ("_r", "_ALLOW_DETERMINISTIC_SCHEDULING", "GLOBAL_RUN_CONTEXT", "CancelStatus", "Deadlines"):
         getattr(_run, name)
     return _run  # type: ignore[return-value]
 
@@ -150,5 +150,7 @@ def ordered(order: Order) -> Generator[None]:
 @contextmanager
 def deterministic(seed: int | None, strategy: Strategy | str = Strategy.RANDOM) -> Generator[None]:
     """Within the block, a `trio.run` takes tasks in an order that the seed says; `Strategy.FIFO` needs none."""
-    with ordered(Order(Strategy(strategy), random.Random(seed or 0))):
+    from trioflow.testing.simulation.cancellation import cancelled_in_order  # It knows this module.
+
+    with ordered(Order(Strategy(strategy), random.Random(seed or 0))), cancelled_in_order():
         yield

@@ -21,6 +21,7 @@ from trioflow.engine.blocking import use_portal
 from trioflow.errors import SimulationError, SimulationFailed
 from trioflow.settings import Settings, use_settings
 from trioflow.testing.simulation.baton import BatonPortal
+from trioflow.testing.simulation.cancellation import cancelled_in_order
 from trioflow.testing.simulation.chaos import Chaos
 from trioflow.testing.simulation.database import Database, View
 from trioflow.testing.simulation.faults import NO_FAULTS
@@ -128,6 +129,7 @@ class Stage:
             stack.enter_context(self.watchdog.watching())
             stack.enter_context(self.realities.kept_out(modules_of(self.terms.deployments)))
             stack.enter_context(ordered(self.order))
+            stack.enter_context(cancelled_in_order())
             yield
 
     def halt(self, error: BaseException) -> None:
