@@ -19,6 +19,7 @@ from trioflow.core.runs import FlowRun
 from trioflow.core.states import State, StateType
 from trioflow.core.verdicts import Abort, Accept
 from trioflow.errors import ForeignRun, RunNotFound
+from trioflow.runner.patience import asked_until_answered
 from trioflow.runner.speakers import Speakers
 from trioflow.runner.witness import Witness
 from trioflow.settings import Settings
@@ -118,7 +119,7 @@ class ChildClient:
     # --- Client
 
     async def call(self, endpoint: Endpoint[Request, Reply], request: Request) -> Reply:
-        """The reply to one request.
+        """The reply to one request; an outage of the store is waited out.
 
         Raises:
             ForeignRun: the request speaks of a run that is none of this process's, or for the runner.
@@ -126,7 +127,7 @@ class ChildClient:
         await self._check(request)
         if self._is_overruled(request):
             return cast("Reply", FlowRunAnswer(Abort(_ENDS_HERE, self.run.state), self.run))
-        reply = await self._client.call(endpoint, request)
+        reply = await asked_until_answered(self._client, endpoint, request)
         self._hear(request, reply)
         return reply
 
