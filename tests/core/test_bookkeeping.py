@@ -28,6 +28,7 @@ from trioflow.core.states import (
     Completed,
     Crashed,
     Failed,
+    Late,
     Paused,
     Pending,
     Resuming,
@@ -124,6 +125,21 @@ def test_a_task_has_all_its_retries_in_each_attempt_of_its_flow() -> None:
     assert ask(task_run(Running(), retries_used=1), Completed(), in_flow()).run.retries_used == 1
 
 
+@pytest.mark.behaviour("RT-01")
+def test_only_a_retry_that_a_rule_chose_is_one_retry_more() -> None:
+    proposed = ask(task_run(Pending()), AwaitingRetry(LATER), in_flow())
+    cached = ask(task_run(Pending()), Running(), in_flow(cached=Completed(data=RESULT)))
+    retried = ask(task_run(Running(), retry=RetryPolicy(retries=1)), Failed(), in_flow())
+    late = ask(flow_run(Scheduled(BEFORE)), Late(BEFORE))
+    assert [decision.run.state.name for decision in (proposed, cached, retried)] == [
+        "AwaitingRetry",
+        "Cached",
+        "AwaitingRetry",
+    ]
+    assert [decision.run.retries_used for decision in (proposed, cached, retried, late)] == [0, 0, 1, 0]
+    assert late.run.resuming is False
+
+
 @pytest.mark.behaviour("RT-06")
 @pytest.mark.parametrize(
     ("run", "name"),
@@ -164,6 +180,7 @@ def test_slots_come_back_when_no_code_is_at_work_any_more() -> None:
         assert ReleaseSlots() in ask(tagged, state, in_flow()).effects
     assert ask(tagged, Cancelling(), in_flow()).effects == ()
     assert ask(task_run(Running()), Completed(), in_flow()).effects == ()
+    assert ask(flow_run(Running(), tags=frozenset("a")), Completed()).effects == (EndLease(),)
 
 
 def test_a_recorded_result_with_a_key_is_remembered() -> None:

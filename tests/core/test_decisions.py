@@ -55,4 +55,5 @@ def test_a_rule_that_judges_the_other_kind_of_run_is_a_bug_of_ours() -> None:
 def test_a_proposal_claims_nothing_that_it_does_not_say() -> None:
     asked = proposal(flow_run())
     assert (asked.force, asked.rerun, asked.new_owner, asked.epoch) == (False, False, False, None)
-    assert asked.facts.fence == Fence(epoch=0, leased=False)
+    assert asked.draw == 0.5
+    assert (asked.facts.fence, Fence()) == (Fence(epoch=0, leased=False),) * 2

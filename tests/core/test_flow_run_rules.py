@@ -143,6 +143,16 @@ def test_a_run_that_nobody_could_load_is_not_scheduled_again() -> None:
 
 
 @pytest.mark.behaviour("OR-04")
+@pytest.mark.parametrize("known", [{"deployment_id": DEPLOYMENT}, {"entrypoint": "flows.py:f"}], ids=str)
+def test_a_rerun_is_for_whoever_can_load_the_flow(known: dict) -> None:
+    assert ask(flow_run(Failed(), **known), Scheduled(NOW), rerun=True).verdict == Accept(
+        written(Scheduled(NOW))
+    )
+    claimed = ask(flow_run(Failed()), Scheduled(NOW), rerun=True, new_owner=True)
+    assert claimed.verdict == Accept(written(Scheduled(NOW)))
+
+
+@pytest.mark.behaviour("OR-04")
 def test_a_rerun_leads_to_scheduled_and_nowhere_else() -> None:
     run = flow_run(Failed(), deployment_id=DEPLOYMENT)
     assert ask(run, Running(), rerun=True) == ask(run, Running())
@@ -272,6 +282,11 @@ def test_a_crash_is_retried_only_if_the_policy_says_so() -> None:
     for on_crash in (False, True):
         run = flow_run(Running(), retry=RetryPolicy(retries=1, on_crash=on_crash))
         assert isinstance(ask(run, Crashed()).verdict, Reject) == on_crash
+
+
+def test_a_crash_is_final_once_the_retries_are_used_up() -> None:
+    run = flow_run(Running(), retry=RetryPolicy(retries=1, on_crash=True), retries_used=1)
+    assert ask(run, Crashed()).verdict == Accept(written(Crashed()))
 
 
 @pytest.mark.promise("P1")

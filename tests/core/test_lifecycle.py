@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trioflow.core.lifecycle import PAUSE_POLL_SECONDS, Call, Propose, Sleep, Stop, start
+from trioflow.core.lifecycle import Call, Propose, Sleep, Stop, start
 from trioflow.core.states import (
     AwaitingRetry,
     Cancelled,
@@ -58,6 +58,7 @@ def test_a_run_that_ended_elsewhere_stops_in_that_state(state: State) -> None:
 def test_a_retry_is_slept_out_and_run() -> None:
     step = Call(Running()).ended(Failed()).heard(Reject(AwaitingRetry(SOON), "Retrying", written=True))
     assert step == Sleep(then=Propose(Running()), until=SOON, reason="Retrying")
+    assert (step.seconds, step.or_change) == (0, False)
     assert step.awoke() == Propose(Running())
 
 
@@ -74,9 +75,7 @@ def test_a_wait_asks_the_same_thing_again_for_as_long_as_it_takes() -> None:
 @pytest.mark.behaviour("TO-08", "ST-03")
 def test_a_paused_flow_is_waited_for_and_asked_again() -> None:
     step = start().heard(Reject(Paused(), "The flow is paused"))
-    assert step == Sleep(
-        then=start(), seconds=PAUSE_POLL_SECONDS, or_change=True, reason="The flow is paused"
-    )
+    assert step == Sleep(then=start(), seconds=10, or_change=True, reason="The flow is paused")
     assert step.awoke() == start()
 
 

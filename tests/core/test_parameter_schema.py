@@ -52,7 +52,11 @@ def test_a_flow_that_takes_further_keywords_takes_them():
     [
         (WHOLE, 1.5, "1.5 is not a whole number"),
         (WHOLE, None, "None is not a whole number"),
+        (WHOLE, [], "[] is not a whole number"),
         ({"type": "number"}, "many", "'many' is not a number"),
+        ({"type": "number"}, None, "None is not a number"),
+        ({"anyOf": [NULL, {"anyOf": []}, {"enum": [1]}]}, 2, "2 is not null or  or one of 1"),
+        ({"anyOf": [NULL, {"type": "array", "items": WHOLE}]}, ["x"], "['x'] is not null or a list"),
         ({"type": "boolean"}, "yes", "'yes' is not true or false"),
         (TEXT, 5, "5 is not a text"),
         (NULL, 0, "0 is not null"),
@@ -94,12 +98,38 @@ def test_what_does_not_fit_is_said_with_its_place(schema, value, says):
         (WHOLE, {"$int": "0x1"}),
         ({"type": "array", "items": WHOLE}, {"$tuple": [1]}),
         ({"type": "string", "format": "path"}, "/etc"),
+        *(({"type": "boolean"}, switch) for switch in (True, False, 0, 1, "0", "1", "true", "True", "False")),
+        ({"type": "number"}, 1),
+        ({"type": "number"}, 1.5),
+        ({"type": "complex"}, 5),
+        (WHOLE, {"number": 5, "$int": "0x1"}),
         ({"anyOf": [WHOLE, NULL]}, None),
         ({}, object()),
     ],
 )
 def test_what_the_engine_converts_fits(schema, value):
     assert fits({"properties": {"x": schema}}, "x", value)
+
+
+def test_what_a_schema_says_nothing_about_is_let_through_unless_it_says_that_this_is_all():
+    check_parameters({"properties": {"x": WHOLE}}, {"x": 1, "y": "anything"})
+
+    assert not fits({"properties": {"x": WHOLE}}, "x", "many")
+
+
+@pytest.mark.parametrize(("length", "shown"), [(78, f"'{'y' * 78}'"), (79, f"'{'y' * 76}...")])
+def test_eighty_characters_of_a_value_are_shown(length, shown):
+    assert refusal({"x": "y" * length}, {"properties": {"x": WHOLE}}) == (
+        f"the flow takes (x): x: {shown} is not a whole number"
+    )
+
+
+def test_of_a_kind_that_has_no_words_anything_is_said_to_fit():
+    schema = {"anyOf": [{"type": "complex", "enum": [1]}, {"prefixItems": [], "type": "array"}]}
+
+    assert refusal({"x": 2}, {"properties": {"x": schema}}) == (
+        "the flow takes (x): x: 2 is not one of 1 or a list of 0"
+    )
 
 
 def test_a_long_value_is_shown_in_part():

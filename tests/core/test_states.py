@@ -49,6 +49,18 @@ def test_each_type_has_a_state_that_is_called_like_it() -> None:
     assert [state.name for state in plain] == [type_.capitalize() for type_ in StateType]
 
 
+def test_a_state_carries_what_it_was_given() -> None:
+    ends = [Completed, Failed, TimedOut, Crashed, Cancelled]
+    assert {(state.message, state.data) for state in (end(message="m", data=1) for end in ends)} == {("m", 1)}
+    plain = [Pending, Running, Cancelling, Paused, Suspended]
+    assert {make(message="m").message for make in plain} == {"m"}
+    assert NotReady("m").message == Scheduled(NOW, message="m").message == "m"
+    for pause in (Paused(key="k", timeout=NOW), Suspended(key="k", timeout=NOW)):
+        assert (pause.details.pause_key, pause.details.pause_timeout) == ("k", NOW)
+    for end in (Crashed(cause="c"), Cancelled(cause="c")):
+        assert end.details.cause == "c"
+
+
 @pytest.mark.behaviour("ST-01")
 def test_other_names_refine_a_type() -> None:
     refined = [Late(NOW), AwaitingRetry(NOW), Resuming(NOW), NotReady("not yet"), TimedOut()]

@@ -52,10 +52,29 @@ def test_every_rule_is_a_sentence_with_a_promise(grid: Table) -> None:
 
 def test_a_picture_with_a_missing_row_or_cell_is_a_bug() -> None:
     row = (OK,) * len(COLUMNS)
-    with pytest.raises(TrioflowBug, match="the table of half runs is not total"):
-        table("half runs", rerun=RUNNING, rows=dict.fromkeys(ROWS[1:], row))
-    with pytest.raises(TrioflowBug, match="the table of half runs is not total"):
-        table("half runs", rerun=RUNNING, rows=dict.fromkeys(ROWS, row[1:]))
+    pictures = [
+        dict.fromkeys(ROWS[1:], row),
+        dict.fromkeys(ROWS, row[1:]),
+        {**dict.fromkeys(ROWS, row), PENDING: row[1:]},
+    ]
+    for rows in pictures:
+        with pytest.raises(TrioflowBug, match=r"^the table of half runs is not total"):
+            table("half runs", rerun=RUNNING, rows=rows)
+
+
+@both
+def test_a_table_is_shown_by_its_name_and_not_by_its_hundred_cells(grid: Table) -> None:
+    rerun = "SCHEDULED" if grid is FLOW_RUNS else "RUNNING"
+    assert repr(grid) == f"Table(name='{grid.name}', rerun=<StateType.{rerun}: '{rerun}'>, added=frozenset())"
+
+
+@both
+def test_force_ends_what_is_not_over_and_renames_a_wait_and_skips_nothing_else(grid: Table) -> None:
+    ends = {StateType.CANCELLED, StateType.CRASHED, StateType.FAILED}
+    overridden = {(row, column) for row in ROWS for column in COLUMNS if grid.overrides(row, column)}
+    assert overridden == {(row, end) for row in ROWS if row not in FINAL_TYPES for end in ends} | {
+        (StateType.PENDING, StateType.PENDING)
+    }
 
 
 def test_a_cell_says_which_facts_its_rules_read() -> None:
@@ -82,11 +101,15 @@ def test_adding_a_rule_leaves_the_table_as_it_was_and_adds_its_facts() -> None:
 
 
 def test_a_closed_cell_takes_no_rule() -> None:
-    with pytest.raises(RuleError, match="forbid_mondays cannot be added: COMPLETED → FAILED is closed"):
+    with pytest.raises(RuleError, match=r"^forbid_mondays cannot be added: COMPLETED → FAILED is closed"):
         FLOW_RUNS.with_rule(MONDAYS, from_=COMPLETED, to=FAILED)
+    with pytest.raises(RuleError, match=r"^forbid_mondays cannot be added: NONE → PAUSED is closed"):
+        FLOW_RUNS.with_rule(MONDAYS, from_=NONE, to=StateType.PAUSED)
 
 
 def test_a_rule_cannot_stand_before_one_that_is_not_there() -> None:
     message = "forbid_mondays cannot stand before retry_failed_task: NONE → RUNNING has no such rule"
     with pytest.raises(RuleError, match=message):
         TASK_RUNS.with_rule(MONDAYS, from_=NONE, to=RUNNING, before=task_runs.retry_failed_task)
+    with pytest.raises(RuleError, match=r"PENDING → RUNNING has no such rule$"):
+        TASK_RUNS.with_rule(MONDAYS, from_=PENDING, to=RUNNING, before=task_runs.retry_failed_task)

@@ -136,6 +136,15 @@ def test_a_task_of_a_paused_flow_is_not_ready_and_says_so_once(flow: State) -> N
     assert isinstance(ask(decision.run, Running(), in_flow()).verdict, Accept)
 
 
+@pytest.mark.behaviour("PA-22")
+def test_a_task_that_is_to_run_again_waits_for_the_pause_of_its_flow_too() -> None:
+    failed = task_run(Failed(), attempt=1, flow_run_attempt=1)
+    decision = ask(failed, Running(), in_flow(Paused(), attempt=2))
+    not_ready = written(State(type=Paused().type, name="NotReady"))
+    reason = "The flow is paused, new tasks can execute after resuming it."
+    assert decision.verdict == Reject(not_ready, reason, written=True)
+
+
 # --- concurrency limits
 
 
@@ -157,6 +166,8 @@ def test_a_full_tag_lets_it_wait_and_take_nothing() -> None:
     decision = ask(run, Running(), in_flow(limits=(limit("a", 1), limit("b", 1, TASK))))
     assert decision.verdict == Wait(30.0, "Concurrency limit for the b tag has been reached.")
     assert (decision.run, decision.effects) == (None, ())
+    both = ask(run, Running(), in_flow(limits=(limit("b", 1, TASK), limit("a", 1, TASK))))
+    assert both.verdict == Wait(30.0, "Concurrency limit for the a, b tag has been reached.")
 
 
 @pytest.mark.behaviour("OR-12")

@@ -83,7 +83,7 @@ class _Warm:
     to_ask: dict[str, list[int]] = Factory(dict[str, list[int]])
     """Which mutants have to be imported."""
     files: dict[str, dict[str, set[str]]] = Factory(dict[str, dict[str, set[str]]])
-    """The ids of the tests that reach a module, by their file; the one with the quickest test comes first."""
+    """The ids of tests, by their file; those that reach a module come first, and among them the quickest."""
 
 
 def _warm(modules: Modules) -> _Warm:
@@ -208,8 +208,7 @@ class _Session:
                     continue
             (ask if IMPORT in tests or not mutant.place.runs_later else left).append(number)
         self.found.survivors[path], self.found.to_ask[path] = left, ask
-        everywhere = self.reached.all_tests(path) - {IMPORT} or range(len(items))
-        for test in self._quickest(everywhere):
+        for test in (*self._quickest(self.reached.all_tests(path)), *self._quickest(range(len(items)))):
             self.found.files.setdefault(path, {}).setdefault(str(items[test].path), set()).add(
                 items[test].nodeid
             )

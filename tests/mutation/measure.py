@@ -1,8 +1,9 @@
 """The mutation score: how many small faults of the code that decides the tests notice.
 
-`python tests/mutation/measure.py [--write] [FILE ...]` (or `nox -s mutation -- ...`) measures these files, or all in
-`GROUPS`, and prints each mutant that no test notices. With `--write` the figures go to `measured.json`, and the table
-in docs/reliability.md is renewed from there, with the reasons of `reasons.toml`. No test measures: that takes minutes.
+`python tests/mutation/measure.py [--write] [--left] [FILE ...]` (or `nox -s mutation -- ...`) measures these files, or
+all in `GROUPS`, and prints each mutant that no test notices. With `--write` the figures go to `measured.json`, and the
+table in docs/reliability.md is renewed from there, with the reasons of `reasons.toml`. With `--left` only those are
+tried that nobody noticed the last time: enough where only tests came to it. No test measures: that takes minutes.
 """
 
 from __future__ import annotations
@@ -99,12 +100,16 @@ class Score:
 Scores = dict[str, Score]
 
 
-def measure(group: Group, files: Sequence[str]) -> Iterator[tuple[str, Score]]:
-    """Judge every mutant of these files."""
-    found = {str(ROOT / file): mutants((ROOT / file).read_text(encoding="utf-8")) for file in files}
-    for path, left in survivors(Modules(found, group.tests, _teller())):
-        names = [found[path][number].name for number in left]
-        yield str(Path(path).relative_to(ROOT)), Score(len(found[path]), names)
+def measure(group: Group, files: Sequence[str], before: Scores) -> Iterator[tuple[str, Score]]:
+    """Judge every mutant of these files; of those that were judged before, the ones that nobody noticed."""
+    every = {str(ROOT / file): mutants((ROOT / file).read_text(encoding="utf-8")) for file in files}
+    asked = dict(every)
+    for file in before.keys() & set(files):
+        path = str(ROOT / file)
+        asked[path] = [mutant for mutant in every[path] if mutant.name in before[file].left]
+    for path, left in survivors(Modules(asked, group.tests, _teller())):
+        names = [asked[path][number].name for number in left]
+        yield str(Path(path).relative_to(ROOT)), Score(len(every[path]), names)
 
 
 def _teller() -> Callable[[str], None]:
@@ -194,16 +199,16 @@ def preload() -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Measure, print, and write if told to."""
-    wanted = [argument for argument in arguments if argument != "--write"]
+    options = {argument for argument in arguments if argument.startswith("--")}
+    wanted = [argument for argument in arguments if argument not in options]
+    before = measured() if "--left" in options else {}
     preload()
     for group in GROUPS:
         files = [file for file in group.files() if not wanted or file in wanted]
-        if not files:
-            continue
-        for file, score in measure(group, files):
+        for file, score in measure(group, files, before) if files else ():
             told = f"{score.percent:6.1f} % of {score.mutants:4} {file}"
             print(told, *score.left, sep="\n    ", flush=True)
-            if "--write" in arguments:
+            if "--write" in options:
                 record({file: score})
                 PAGE.write_text(renewed(), encoding="utf-8")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
