@@ -89,6 +89,23 @@ async def test_a_run_may_be_asked_to_end_though_nobody_has_put_it_down_as_cancel
     assert await books.history(watched.run.id) == ["Scheduled", "Pending", "Running", "Cancelled"]
 
 
+@pytest.mark.promise("P2")
+@pytest.mark.behaviour("CN-04", "PR-13", "QK-05")
+async def test_a_run_whose_process_is_gone_when_it_is_asked_to_end_is_cancelled_all_the_same(start, books):
+    """No process is "not found": nobody signals a bare pid, and who owns the handle knows that it has ended."""
+    watched = await start(HEEDS)
+    await watched.notes.wait_written("ready")
+    await books.cancel(watched.run)
+    os.kill(watched.at.pid, signal.SIGKILL)
+    watched.at.request_cancel("no need")
+    with trio.fail_after(WITHIN):
+        state = await watched.wait()
+    watched.at.request_cancel("again, and too late")
+
+    assert state.type is StateType.CANCELLED
+    assert alive(watched.mark) == {}
+
+
 # --- whoever does not
 
 

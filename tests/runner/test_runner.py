@@ -112,7 +112,7 @@ async def test_deployments_are_registered_in_the_order_given_and_served_by_their
         assert [await house.apply(audit(name)) for name in ("b", "a", "c")] == ids
 
 
-@pytest.mark.behaviour("DP-01")
+@pytest.mark.behaviour("DP-01", "DP-02")
 async def test_a_flow_is_added_as_its_deployment(autojump_clock):
     async with in_house() as house:
         runner = house.runner()
