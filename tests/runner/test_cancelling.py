@@ -13,6 +13,7 @@ from tests.runner.house import Child, audit, deaf, in_house, lasting
 from trioflow.core.leases import Owner
 from trioflow.core.states import Cancelled, Crashed, Running, Scheduled
 from trioflow.errors import RunnerError, StoreError
+from trioflow.runner.hand import Hand
 from trioflow.runner.runner import Runner
 from trioflow.wire import endpoints
 from trioflow.wire.filters import ChangeFilter
@@ -155,24 +156,46 @@ async def test_a_process_that_hears_nothing_is_gone_two_seconds_after_the_grace(
 # --- what goes wrong
 
 
+def refusing(runner: Runner, refusals: list[OSError]) -> Hand:
+    """The run in hand, whose process cannot be asked to end at first."""
+    (hand,) = runner._opened.claims.in_hand.values()
+    supervised = hand.supervised
+
+    class Refusing:
+        told = staticmethod(supervised.told)
+        request_end = staticmethod(supervised.request_end)
+
+        def request_cancel(self, reason: str) -> None:
+            if refusals:
+                raise refusals.pop(0)
+            supervised.request_cancel(reason)
+
+    hand.supervised = Refusing()
+    return hand
+
+
+@pytest.mark.behaviour("LC-02", "LC-04", "CN-05")
+async def test_a_process_that_is_to_be_asked_again_is_asked_at_once_when_the_runner_ends(autojump_clock):
+    async with in_house(lasting(1000)) as house:
+        runner = await house.serving()
+        run = await house.run_of(audit())
+        await house.wait_state(run, "Running")
+        refusing(runner, [OSError("try")])
+        await house.cancel(run)
+        await trio.sleep(0.25)
+        runner.stop()
+        await house.wait_state(run, "Cancelled")
+
+        assert trio.current_time() == 0.25
+
+
 @pytest.mark.behaviour("CN-05", "QK-04")
 async def test_a_process_that_cannot_be_asked_to_end_is_asked_again(autojump_clock, caplog):
     async with in_house(lasting(1000)) as house:
         runner = await house.serving()
         run = await house.run_of(audit())
         await house.wait_state(run, "Running")
-        (hand,) = runner._opened.claims.in_hand.values()
-        supervised, refusals = hand.supervised, [OSError("try"), OSError("again")]
-
-        class Refusing:
-            told = staticmethod(supervised.told)
-
-            def request_cancel(self, reason: str) -> None:
-                if refusals:
-                    raise refusals.pop(0)
-                supervised.request_cancel(reason)
-
-        hand.supervised = Refusing()
+        hand = refusing(runner, [OSError("try"), OSError("again")])
         await house.cancel(run)
         await house.wait_state(run, "Cancelled")
         await hand.over.wait()

@@ -63,12 +63,17 @@ async def started_run(runner: Runner, deployment_id, **parameters):
     return (await client.call(CREATE_DEPLOYMENT_RUN, request)).run
 
 
+async def runs(runner: Runner):
+    client = runner._opened.client
+    return (await client.call(FIND_FLOW_RUNS, FindFlowRuns(filter=FlowRunFilter()))).runs
+
+
 async def until(runner: Runner, state: StateType) -> None:
-    """Returns when the newest run is in such a state."""
+    """Returns when the one run is in such a state."""
     client = runner._opened.client
     while True:
         now = await client.now()
-        (run,) = (await client.call(FIND_FLOW_RUNS, FindFlowRuns(filter=FlowRunFilter(limit=1)))).runs
+        (run,) = await runs(runner)
         if run.state.type is state:
             return
         await client.changes(now, ChangeFilter())
@@ -103,6 +108,9 @@ async def test_nothing_is_left_of_a_runner_that_its_host_cancels(home):
     assert {path for path in descriptors() - files if "home" in path} == set()
     assert threading.active_count() <= threads + 2  # Trio's cached ones
     assert processes(home) == []
+    async with Runner("next") as runner:
+        (run,) = await runs(runner)
+    assert (run.state.name, run.state.message) == ("Cancelled", "Its runner was stopped.")
 
 
 def processes(home: Path) -> list[Path]:

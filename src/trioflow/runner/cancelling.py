@@ -61,11 +61,7 @@ class Cancelling:
         """
         heard, self._heard = self._heard, set()
         called = bool(heard or self._claims.strays)
-        hands = [
-            hand
-            for hand in self._claims.in_hand.values()
-            if hand.run and (not called or hand.run_id in heard)
-        ]
+        hands = [hand for hand in self._claims.in_hand.values() if not called or hand.run_id in heard]
         try:
             found = [(hand, await self._read(hand.run_id)) for hand in hands]
         except BaseException:
