@@ -41,6 +41,9 @@ ASYNC_EXEMPT = {
     "src/trioflow/engine/subflows.py": "ASYNC102",
     "src/trioflow/engine/task_runs.py": "ASYNC102,ASYNC120",  # a cancellation outweighs a run that is not found
     "src/trioflow/infrastructure/process.py": "ASYNC102,ASYNC912",  # closing what is closed is over at once
+    "src/trioflow/runner/conclude.py": "ASYNC913",  # every way through the loop awaits
+    "src/trioflow/runner/hooks.py": "ASYNC121",  # what is returned ends the nursery: its process is gone
+    "src/trioflow/runner/supervise.py": "ASYNC128",  # its task statuses are handed on
     "src/trioflow/runner/opened.py": "ASYNC102",  # `leave_at_once`, `_last_words`
     # To be cancelled as what they wrap is.
     "src/trioflow/engine/edges.py": "ASYNC102",  # Trio's own nursery, entered and left by hand
