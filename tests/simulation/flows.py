@@ -70,6 +70,11 @@ async def hooked() -> None:
     await trio.sleep(random.uniform(1, 40))
 
 
+@trioflow.flow(retries=30, retry_delay_seconds=20)
+async def stubborn() -> None:
+    raise ValueError("not yet")
+
+
 @trioflow.flow
 async def failing() -> None:
     raise ValueError("as it was meant to")

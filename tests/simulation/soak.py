@@ -12,7 +12,8 @@ from trioflow.deployments.deployment import FlowDeployment
 from trioflow.testing.simulation import Faults, Outcome, Strategy, simulate
 
 HALF_AN_HOUR = timedelta(minutes=30)
-STARTS = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 29, 0, 40, tzinfo=UTC), datetime(2026, 10, 25, 0, 40, tzinfo=UTC))
+STARTS = tuple(datetime(2026, *day, tzinfo=UTC) for day in ((1, 1), (3, 29, 0, 40), (10, 25, 0, 40)))
+"""A day like any other, and both nights on which the clocks are set, shortly before."""
 CORPUS = Path(__file__).with_name("corpus.txt")
 """Seeds that ever failed, one a line, with what they found."""
 

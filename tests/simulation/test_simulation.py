@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -43,7 +44,9 @@ def test_the_journal_tells_each_transition_with_the_virtual_wall_clock(tmp_path)
     start = datetime(2026, 3, 29, 1, 30, tzinfo=ZoneInfo("Europe/Berlin"))
     deployment = flows.hourly.to_deployment("h", cron="0 * * * *", timezone="Europe/Berlin")
     simulate(deployment, start=start, duration=timedelta(minutes=40), log=log)
-    begun = [line for line in log.read_text().splitlines() if "PENDING -> RUNNING" in line and "flow-run" in line]
+    begun = [
+        line for line in log.read_text().splitlines() if "PENDING -> RUNNING" in line and "flow-run" in line
+    ]
     # At two the clocks are set to three: the hour from one lasts until then.
     assert [line.partition(" ")[0] for line in begun] == ["2026-03-29T01:00:00.000000Z"]
 
@@ -54,7 +57,7 @@ def test_a_night_of_twenty_five_hours_has_twenty_five_runs():
     outcome = simulate(deployment, start=start, duration=timedelta(hours=24))
     assert outcome.states == {StateType.COMPLETED: 24}
     starts = [run.times.expected_start for run in outcome.runs]
-    assert {later - earlier for earlier, later in zip(starts, starts[1:], strict=False)} == {HOUR}
+    assert {later - earlier for earlier, later in pairwise(starts)} == {HOUR}
 
 
 def test_sync_flows_and_tasks_run_in_a_thread_that_holds_a_baton():

@@ -17,7 +17,11 @@ from trioflow.errors import SimulationFailed
 COUNT, _, FIRST = os.environ.get("TRIOFLOW__SIMULATION_SEEDS", "40:100").partition(":")
 SEEDS = range(int(FIRST or 100), int(FIRST or 100) + int(COUNT))
 REPLAYED = (*range(100, 104), 106)
-_REPLAY = "from tests.simulation.soak import simulated; import sys; print(*[simulated(int(s)).digest for s in sys.argv[1:]])"
+_REPLAY = """
+import sys
+from tests.simulation.soak import simulated
+print(*[simulated(int(seed)).digest for seed in sys.argv[1:]])
+"""
 
 
 @pytest.mark.parametrize("seed", corpus())
@@ -51,5 +55,5 @@ def test_nothing_is_broken_in_three_hundred_hours():
 def replay(seeds) -> None:
     command = [sys.executable, "-c", _REPLAY, *map(str, seeds)]
     environment = {**os.environ, "PYTHONHASHSEED": "4711", "SOMETHING": "ELSE"}
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=os.getcwd())
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert told.stdout.split() == [simulated(seed).digest for seed in seeds]

@@ -13,8 +13,8 @@ import trio
 from cyclopts import Parameter
 
 from trioflow.cli.render import tell
-from trioflow.deployments.describe import described
 from trioflow.deployments.deployment import FlowDeployment
+from trioflow.deployments.describe import described
 from trioflow.engine.entrypoints import load_file
 from trioflow.errors import InvalidSetting
 
@@ -98,7 +98,9 @@ def _instant(text: str) -> datetime:
 def _told(found: Any) -> list[str]:
     runs = found.runs
     late = [run.late for run in runs if run.late > timedelta(seconds=5)]
-    lines = [f"{len(runs):,} runs of {len(found.deployments)} deployments in {found.season.duration.days} days"]
+    lines = [
+        f"{len(runs):,} runs of {len(found.deployments)} deployments in {found.season.duration.days} days"
+    ]
     types = sorted({run.type for run in runs}, key=lambda type_: type_.name)
     lines += [f"{sum(run.type is type_ for run in runs):>9,}  {type_.name}" for type_ in types]
     lines.append(f"{sum(max(0, run.attempts - 1) for run in runs):>9,}  retries")

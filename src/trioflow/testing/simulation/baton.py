@@ -149,7 +149,7 @@ class BatonPortal:
         try:
             yield
         finally:
-            real.run, real.run_sync, real.check_cancelled = before  # type: ignore[assignment]
+            real.run, real.run_sync, real.check_cancelled = before
 
     def _run(self, afn: Callable[..., Awaitable[T]], *args: Any, trio_token: object = None) -> T:  # noqa: ARG002
         return self.call(partial(afn, *args))

@@ -7,6 +7,7 @@ from typing import final
 
 from attrs import define
 
+from trioflow.core.leases import Owner
 from trioflow.store.store import Tx
 from trioflow.testing.simulation.journal import Journal
 
@@ -25,7 +26,7 @@ class Chronicle:
     _last: int = 0
     _commits: int = 0
 
-    def committed(self, tx: Tx) -> None:
+    def committed(self, tx: Tx, writer: Owner | None) -> None:  # noqa: ARG002 - it believes everybody
         """Something was committed; it is read with what follows soon."""
         self._commits += 1
         if self._commits % _AT_ONCE == 0:

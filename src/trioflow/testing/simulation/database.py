@@ -1,8 +1,8 @@
 """The database: one in memory, and how each simulated process sees it.
 
 Theory of operation. There is one connection. Each process has a `View`: a `Store` of its own, which runs what its
-process asks for in one tick as one batch, as a writer's thread would. After each commit the database shows what it has come to to its observers, before anybody is answered.
-A view asks for nothing in the name of a process that is dead.
+process asks for in one tick as one batch, as a writer's thread would. After each commit the database shows what it has
+come to to its observers, before anybody is answered. A view asks for nothing in the name of a process that is dead.
 
 What is run periodically is run by a task of the process, at its time. While nobody holds a lease it rests: what is
 periodic here minds leases, and a year without one takes no time.
@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar, cast, final
 import trio
 from attrs import define, field
 
+from trioflow.core.leases import Owner
 from trioflow.errors import StoreClosed, StoreError
 from trioflow.store.batch import Request, call, newest_number, run_batch
 from trioflow.store.feed import Feed
@@ -39,8 +40,8 @@ _HEARD_WITHIN = 0.05
 class Observer(Protocol):
     """Looks at the database after each commit. What it raises halts the simulation."""
 
-    def committed(self, tx: Tx) -> None:
-        """Something was committed."""
+    def committed(self, tx: Tx, writer: Owner | None) -> None:
+        """Something was committed, by this process; None is somebody outside."""
         ...
 
 
@@ -72,19 +73,19 @@ class Database:
         """Run this batch, and show what came of it."""
         newest = run_batch(self.connection, requests)
         self.last_writer = view
-        self._show()
+        self._show(view)
         self.feed.publish(newest)
 
     def look(self, fn: Callable[[Tx], R]) -> R:
         """What ``fn`` returns, looking at what is committed. Nobody writes meanwhile: there is one thread."""
         return fn(cast("Tx", self.connection))
 
-    def _show(self) -> None:
+    def _show(self, view: View) -> None:
         if self.is_asked:
             self._look_for_leases()
         try:
             for observer in self.observers:
-                observer.committed(cast("Tx", self.connection))
+                observer.committed(cast("Tx", self.connection), view.owner)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the simulation, and no process of it
             self.observers.clear()
             self.halt(error)
@@ -117,6 +118,11 @@ class View(Store):
     _queue: list[tuple[Request, trio.Event]] = field(factory=list[tuple[Request, trio.Event]])
     """What is asked for in this tick."""
     _closed: bool = False
+
+    @property
+    def owner(self) -> Owner | None:
+        """Whose it is."""
+        return self._process.owner if self._process else None
 
     async def transact(self, fn: Callable[[Tx], R], *, durability: Durability = Durability.SYNCED) -> R:
         """See `Store.transact`."""

@@ -28,7 +28,7 @@ class VirtualTime:
     _idle: int = 0
 
     def clock(self) -> MockClock:
-        """The clock for the `trio.run`. Trio takes no other virtual clock than its own, which cannot be derived from."""
+        """The clock for the `trio.run`. Trio takes no virtual clock but its own, which nothing can be derived from."""
         clock: Any = MockClock(autojump_threshold=0)
         clock.current_time = lambda: self._now
         clock._autojump = self._jump

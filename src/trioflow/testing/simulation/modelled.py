@@ -85,7 +85,7 @@ class ModelledRun(OwnedFlowRun):
     async def entered(self, state: State) -> None:
         """Nobody is told: it has no hooks."""
 
-    async def call(self, state: State) -> State:
+    async def call(self, state: State) -> State:  # noqa: ARG002 - as the drive has it
         """Take the time; what its duration raises is how it fails."""
         try:
             seconds = self.duration(self.chance)

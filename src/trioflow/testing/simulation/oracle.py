@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any, final
+from typing import final
 from uuid import UUID
 
 from attrs import define, evolve, field, frozen
 
 from trioflow import clock
+from trioflow.core.leases import Owner
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import StateType
 from trioflow.store.queries import FLOW_RUNS
@@ -35,6 +36,11 @@ _FLOW_RUN = (
 _TASK_RUN = "SELECT version, attempt, state_type, tags FROM task_runs WHERE id = ?"
 _SLOTS = "SELECT tag, count(*) FROM slots GROUP BY tag"
 _LEASES = "SELECT pid, started, host, count(*) FROM leases GROUP BY pid, started, host"
+
+_COUNTS = {"leases": "SELECT count(*) FROM leases", "slots": "SELECT count(*) FROM slots"}
+
+_HOLDERS = "SELECT run_id, host, pid, started FROM leases"
+_SAID_BY_OWNER = frozenset({"RUNNING", "COMPLETED", "FAILED"})
 
 _ACTIVE = frozenset({"PENDING", "RUNNING", "CANCELLING", "PAUSED"})
 """Types of root runs whose code some process may run: they have a lease."""
@@ -62,7 +68,6 @@ class _Seen:
     """How often it entered PENDING."""
     due: datetime | None = None
     """When it may start, as its last SCHEDULED state says."""
-    tags: frozenset[str] = frozenset()
 
 
 @final
@@ -74,21 +79,19 @@ class Oracle:
     _journal: Journal
     transitions: int = 0
     visited: set[tuple[str, str]] = field(factory=set[tuple[str, str]])
-    is_calm: bool = True
-    """No fault was done, and nobody was asked to end, until now."""
     _last: int = 0
     """The number of the last transition that was seen."""
     _seen: dict[bytes, _Seen] = field(factory=dict[bytes, _Seen])
     """Runs that are not over."""
     _over: dict[bytes, _Seen] = field(factory=dict[bytes, _Seen])
+    _holders: dict[bytes, Owner] = field(factory=dict[bytes, Owner])
+    """Who had the lease of a run before this commit."""
     _fires: dict[str, bytes] = field(factory=dict[str, bytes])
     """Which run has begun for a fire."""
-    _running: dict[str, int] = field(factory=dict[str, int])
-    """How many task runs with a tag are RUNNING."""
 
     # --- after each commit
 
-    def committed(self, tx: Tx) -> None:
+    def committed(self, tx: Tx, writer: Owner | None) -> None:
         """See `trioflow.testing.simulation.database.Observer`.
 
         Raises:
@@ -96,14 +99,27 @@ class Oracle:
         """
         news = tx.execute(_NEWS, (self._last,))
         for row in news:
-            self._transition(tx, row)
+            self._check_writer(row[1], row[5], writer)
+            self._transition(row)
         for row in news:
             self._compare(tx, row[1])
         if news:
             self._check_slots(tx)
             self._check_leases(tx)
+        self._holders = {
+            run_id: Owner(host=host, pid=pid, started=started)
+            for run_id, host, pid, started in tx.execute(_HOLDERS)
+        }
 
-    def _transition(self, tx: Tx, row: Row) -> None:
+    def _check_writer(self, run_id: bytes, type_: str, writer: Owner | None) -> None:
+        """What only a run's own process can say comes from its owner, and from no owner of the past."""
+        holder = self._holders.get(run_id)
+        if type_ in _SAID_BY_OWNER and holder is not None and writer is not None and holder != writer:
+            raise Broken(
+                f"{_told(run_id)} is owned by process {holder.pid}, and process {writer.pid} made it {type_}"
+            )
+
+    def _transition(self, row: Row) -> None:
         number, run_id, root_id, is_flow_run, version, type_, name, at, details, reason, message = row
         self._last = number
         self.transitions += 1
@@ -239,15 +255,11 @@ class Oracle:
         Raises:
             Broken: something is left.
         """
-        for table in ("leases", "slots"):
-            ((count,),) = tx.execute(f"SELECT count(*) FROM {table}")
+        for table, counting in _COUNTS.items():
+            ((count,),) = tx.execute(counting)
             if count:
                 raise Broken(f"{count} {table} are left when all is over")
 
 
 def _told(run_id: bytes) -> str:
     return f"run {UUID(bytes=run_id).hex[-12:]}"
-
-
-def _tags(text: Any) -> frozenset[str]:
-    return frozenset(json.loads(text)) if text else frozenset()

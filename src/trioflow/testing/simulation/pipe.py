@@ -1,5 +1,8 @@
 """Pipes: the link between two simulated processes. Bytes arrive in order, each piece after a drawn while, or never."""
 
+# pyright: reportPrivateUsage=false
+# (the two ends of a pipe know each other)
+
 from __future__ import annotations
 
 from collections import deque

@@ -17,12 +17,16 @@ _LIBRARIES = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "purel
 
 def place_of(frame: FrameType | None) -> str:
     """The innermost place under this frame that is in a file of the user's; else in one of ours; else of all."""
-    return _spoken([(entry.filename, entry.lineno or 0, entry.name) for entry in traceback.extract_stack(frame)])
+    return _spoken(
+        [(entry.filename, entry.lineno or 0, entry.name) for entry in traceback.extract_stack(frame)]
+    )
 
 
 def place_of_task(task: trio.lowlevel.Task) -> str:
     """Where a task waits."""
-    return _spoken([(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) for frame in _frames(task)])
+    return _spoken(
+        [(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) for frame in _frames(task)]
+    )
 
 
 def waiting(root: trio.lowlevel.Task | None) -> Iterator[str]:

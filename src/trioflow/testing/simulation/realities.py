@@ -4,6 +4,9 @@ While a simulation runs, the functions that begin such a thing raise, in its thr
 and the line that called them and what to do instead. Other threads of the program are none of its business.
 """
 
+# pyright: reportPrivateUsage=false
+# (frames are looked at where code stands)
+
 from __future__ import annotations
 
 import os

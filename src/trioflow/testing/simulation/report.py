@@ -40,6 +40,9 @@ h1 { font-size: 1.5em; margin: 0 } h2 { font-size: 1.05em; margin: 2em 0 .3em } 
 .night-name { fill: var(--night) } .away-name { display: none }
 .legend span { margin-right: 1.2em } .legend i { display: inline-block; width: .8em; height: .8em; border-radius: 2px;
   margin-right: .4em; vertical-align: -1px }
+.done-sign { background: var(--done) } .failed-sign { background: var(--failed) }
+.skipped-sign { background: var(--skipped) } .night-sign { background: var(--night); opacity: .35 }
+.away-sign { background: var(--away); opacity: .18 }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .25em .8em .25em 0; border-bottom: 1px solid var(--line); vertical-align: top }
 th { color: var(--dim); font-weight: 500 } td.n, th.n { text-align: right }
@@ -99,7 +102,8 @@ class Calendar:
         """The first days of months; of a few weeks, of weeks."""
         days = [self.first + _DAY * day for day in range(self.days)]
         if self.days > 62:
-            return [(at, f"{day:%b}") for at, day in enumerate(days) if day.day == 1]
+            last = self.days - self.days // 40  # There is no room for a name at the very end.
+            return [(at, f"{day:%b}") for at, day in enumerate(days[:last]) if day.day == 1]
         return [(at, f"{day:%d %b}") for at, day in enumerate(days) if day.weekday() == 0 or self.days < 15]
 
     def nights(self) -> Iterable[Mark]:
@@ -108,7 +112,9 @@ class Calendar:
             begin, end = (self._midnight(self.first + _DAY * (day + after)) for after in (0, 1))
             hours = (end - begin) / timedelta(hours=1)
             if hours != 24:
-                yield Mark(column=day, text=f"{self.first + _DAY * day:%d %b}: {hours:g} hours", style="night")
+                yield Mark(
+                    column=day, text=f"{self.first + _DAY * day:%d %b}: {hours:g} hours", style="night"
+                )
 
     def times_away(self, forecast: Forecast) -> Iterable[Mark]:
         """The days on which nobody served."""
@@ -135,7 +141,10 @@ def _charts(forecast: Forecast, calendar: Calendar) -> list[Columns]:
         ("failed or crashed", "failed", {StateType.FAILED, StateType.CRASHED}),
         ("skipped or cancelled", "skipped", {StateType.CANCELLED}),
     )
-    parts = [(name, style, _days(calendar, [r.due for r in runs if r.type in types])) for name, style, types in kinds]
+    parts = [
+        (name, style, _days(calendar, [r.due for r in runs if r.type in types]))
+        for name, style, types in kinds
+    ]
     late = [run for run in runs if run.late > _LATE]
     most_late = [0.0] * calendar.days
     for run in late:
@@ -155,7 +164,12 @@ def _chart(
     calendar: Calendar, title: str, unit: str, parts: Sequence[tuple[str, str, Sequence[float]]]
 ) -> Columns:
     return Columns(
-        title=title, unit=unit, labels=calendar.labels(), parts=parts, marks=calendar.marks, ticks=calendar.ticks()
+        title=title,
+        unit=unit,
+        labels=calendar.labels(),
+        parts=parts,
+        marks=calendar.marks,
+        ticks=calendar.ticks(),
     )
 
 
@@ -193,7 +207,7 @@ def _figures(forecast: Forecast) -> str:
     runs = forecast.runs
     by_type = Counter(run.type for run in runs)
     late = [run.late for run in runs if run.late > _LATE]
-    figures = [
+    figures: list[tuple[int | str, str]] = [
         (len(runs), "runs"),
         (by_type[StateType.COMPLETED], "completed"),
         (by_type[StateType.FAILED] + by_type[StateType.CRASHED], "failed"),
@@ -203,8 +217,12 @@ def _figures(forecast: Forecast) -> str:
         (_spoken(max(late, default=timedelta())), "longest wait"),
         (sum(len(fires) for fires in forecast.missed.values()), "fires missed"),
     ]
-    boxes = "".join(f"<div><b>{value if isinstance(value, str) else f'{value:,}'}</b>{name}</div>" for value, name in figures)
+    boxes = "".join(f"<div><b>{_figure(value)}</b>{name}</div>" for value, name in figures)
     return f'<div class="figures">{boxes}</div>'
+
+
+def _figure(value: int | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}"
 
 
 def _legend(calendar: Calendar) -> str:
@@ -212,7 +230,7 @@ def _legend(calendar: Calendar) -> str:
     told = [("done", "completed"), ("failed", "failed, missed"), ("skipped", "skipped, cancelled, late")]
     told += [("night", "the clocks are set")] if "night" in styles else []
     told += [("away", "nobody serves")] if "away" in styles else []
-    spans = "".join(f'<span><i style="background:var(--{name})"></i>{text}</span>' for name, text in told)
+    spans = "".join(f'<span><i class="{name}-sign"></i>{text}</span>' for name, text in told)
     return f'<p class="legend dim">{spans}</p>'
 
 
@@ -253,7 +271,9 @@ def _table_of_missed(forecast: Forecast, calendar: Calendar) -> str:
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return ""
-    shown = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows[:_MOST_ROWS])
+    shown = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows[:_MOST_ROWS]
+    )
     more = f"<p class=dim>and {len(rows) - _MOST_ROWS:,} more</p>" if len(rows) > _MOST_ROWS else ""
     head = "".join(f"<th>{each}</th>" for each in heads)
     return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{shown}</table>{more}"

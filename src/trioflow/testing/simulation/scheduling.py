@@ -8,6 +8,9 @@ that of their making, so that neither addresses nor hash seeds show.
 The garbage collector runs at no moment of its own: what it finds may wake tasks. It is called every so many batches.
 """
 
+# pyright: reportPrivateUsage=false
+# (see the contract: scheduling is private to Trio)
+
 from __future__ import annotations
 
 import gc
@@ -58,7 +61,7 @@ def private_trio() -> _Private:
 
     for name in ("_r", "_ALLOW_DETERMINISTIC_SCHEDULING", "GLOBAL_RUN_CONTEXT", "CancelStatus", "Deadlines"):
         getattr(_run, name)
-    return _run  # type: ignore[return-value]
+    return _run
 
 
 @final

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, final
+from typing import Any, cast, final
 
 import trio
 from attrs import define, field
@@ -25,13 +25,13 @@ from trioflow.engine.flows import Flow
 from trioflow.errors import StoreError
 from trioflow.infrastructure.infrastructure import OutputLine
 from trioflow.runner.runner import Runner
+from trioflow.runner.witness import Said
 from trioflow.scheduler import run_scheduler
 from trioflow.testing.simulation.database import View
 from trioflow.testing.simulation.infrastructure import SimulatedInfrastructure
 from trioflow.testing.simulation.machine import Process
 from trioflow.testing.simulation.simulation import Simulation
 from trioflow.testing.simulation.terms import Model, Terms
-from trioflow.wire.requests import LogRecord
 
 _BACK_WITHIN = 60.0
 """Seconds after which a runner that has ended is there again, at most."""
@@ -125,7 +125,7 @@ class NobodyLooks:
     def started(self, run: FlowRun, pid: int) -> None:
         """Nothing."""
 
-    def logs(self, run: FlowRun, records: Sequence[LogRecord]) -> None:
+    def logs(self, run: FlowRun, said: Sequence[Said]) -> None:
         """Nothing."""
 
     def output(self, run: FlowRun, lines: Sequence[OutputLine]) -> None:
@@ -177,13 +177,13 @@ def modules_of(deployments: Sequence[FlowDeployment]) -> list[ModuleType]:
 
 def _find(entrypoint: str) -> Flow[..., Any] | None:
     path, name = parts_of(entrypoint)
-    found = getattr(_module_of(path), name or "", None)
-    return found if isinstance(found, Flow) else None
+    found: Any = getattr(_module_of(path), name or "", None)
+    return cast("Flow[..., Any]", found) if isinstance(found, Flow) else None
 
 
 def _module_of(path: Path) -> ModuleType | None:
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file is not None and Path(file) == path:
+        if file is not None and Path(file).absolute() == path:
             return module
     return None

@@ -111,7 +111,9 @@ class Stage:
         self.database = Database(self.journal, self.world.stream("database"), terms.faults, self.halt)
         self.oracle = Oracle(terms, self.journal)
         self.database.observers.append(self.oracle)
-        self.watchdog = Watchdog(2 * terms.patience, lambda: self.journal.steps)  # A baton's holder is told first.
+        self.watchdog = Watchdog(
+            2 * terms.patience, lambda: self.journal.steps
+        )  # A baton's holder is told first.
 
     @contextmanager
     def set_up(self) -> Generator[None]:
@@ -252,7 +254,9 @@ class Stage:
 
     def told(self, error: BaseException) -> BaseException:
         """What to raise for what the `trio.run` has raised."""
-        cause = self.realities.error or self.watchdog.error or self._failure or self.time.error or _first(error)
+        cause = (
+            self.realities.error or self.watchdog.error or self._failure or self.time.error or _first(error)
+        )
         if not isinstance(cause, Exception):
             return cause
         if isinstance(cause, SimulationError):
@@ -277,9 +281,11 @@ class Stage:
         )
 
 
-def _first(error: BaseException) -> BaseException:
+def _first(error: BaseException | BaseExceptionGroup[BaseException]) -> BaseException:
     """The first exception in a group that is none itself, and no cancellation."""
-    if isinstance(error, BaseExceptionGroup):
-        inner = [_first(each) for each in error.exceptions]
-        return next((each for each in inner if not isinstance(each, trio.Cancelled)), inner[0])
-    return error
+    match error:
+        case BaseExceptionGroup(exceptions=several):
+            inner = [_first(each) for each in several]
+            return next((each for each in inner if not isinstance(each, trio.Cancelled)), inner[0])
+        case _:
+            return error

@@ -1,5 +1,8 @@
 """The watchdog: notices, by the real clock, that a simulation hangs, says where it stands, and ends it."""
 
+# pyright: reportPrivateUsage=false
+# (frames are looked at where code stands)
+
 from __future__ import annotations
 
 import ctypes
