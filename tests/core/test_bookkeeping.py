@@ -111,6 +111,12 @@ def test_one_attempt_lasts_through_its_pauses_until_it_is_retried() -> None:
     assert (run.version, run.retries_used) == (10, 1)
 
 
+def test_a_paused_run_that_goes_on_elsewhere_is_in_the_same_attempt() -> None:
+    elsewhere = ask(flow_run(Paused(), attempt=1, deployment_id=DEPLOYMENT), Resuming(NOW)).run
+    assert (elsewhere.resuming, elsewhere.attempt) == (True, 1)
+    assert ask(elsewhere, Running()).run.attempt == 1
+
+
 def test_a_resumed_run_that_ends_before_it_runs_is_on_its_way_no_more() -> None:
     run = flow_run(Resuming(NOW), resuming=True, pause_keys=frozenset("a"))
     ended = ask(run, Failed()).run

@@ -223,6 +223,12 @@ def test_a_flow_that_ends_or_leaves_gets_no_retries_of_its_tasks(flow: State) ->
     assert isinstance(ask(run, Failed(), in_flow(flow)).verdict, Accept)
 
 
+def test_a_flow_that_has_not_begun_gets_no_retries_of_its_tasks() -> None:
+    run = task_run(Running(), retry=RetryPolicy(retries=1))
+    unborn = evolve(in_flow().parent, state=None)
+    assert ask(run, Failed(), Facts(parent=unborn)).verdict == Accept(written(Failed()))
+
+
 def test_a_task_outside_of_flows_is_retried() -> None:
     assert isinstance(ask(task_run(Running(), retry=RETRY, flow_run_id=None), Failed()).verdict, Reject)
 

@@ -3,7 +3,8 @@
 `python tests/mutation/measure.py [--write] [--left] [FILE ...]` (or `nox -s mutation -- ...`) measures these files, or
 all in `GROUPS`, and prints each mutant that no test notices. With `--write` the figures go to `measured.json`, and the
 table in docs/reliability.md is renewed from there, with the reasons of `reasons.toml`. With `--left` only those are
-tried that nobody noticed the last time: enough where only tests came to it. No test measures: that takes minutes.
+tried that nobody noticed the last time: enough where only tests came to it. `--page` measures nothing, and renews the
+page where a reason was added. No test measures: that takes minutes.
 """
 
 from __future__ import annotations
@@ -203,14 +204,15 @@ def main(arguments: Sequence[str]) -> None:
     wanted = [argument for argument in arguments if argument not in options]
     before = measured() if "--left" in options else {}
     preload()
-    for group in GROUPS:
+    for group in GROUPS if options != {"--page"} else ():
         files = [file for file in group.files() if not wanted or file in wanted]
         for file, score in measure(group, files, before) if files else ():
             told = f"{score.percent:6.1f} % of {score.mutants:4} {file}"
             print(told, *score.left, sep="\n    ", flush=True)
             if "--write" in options:
                 record({file: score})
-                PAGE.write_text(renewed(), encoding="utf-8")
+    if options & {"--write", "--page"}:
+        PAGE.write_text(renewed(), encoding="utf-8")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{(used.ru_utime + used.ru_stime) / 60:.1f} minutes of CPU time")
 
