@@ -17,6 +17,7 @@ NESTING = 3
 BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
 
 MANY_PARAMETERS: dict[str, str] = {
+    "src/trioflow/cli/commands/simulate.py::simulate": "each is an option of the command",
     "src/trioflow/runner/runner.py::Runner.__init__": "each is an independent switch of what users construct",
 }
 """`path::function` that takes more than five parameters, and why it may."""

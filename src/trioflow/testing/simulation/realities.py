@@ -86,10 +86,8 @@ class Realities:
             for reality in _ALL:
                 real = getattr(reality.owner, reality.name)
                 guard = self._guard(reality, real)
-                stack.enter_context(_replaced(reality.owner, reality.name, guard))
-                for module in modules:
-                    for name in [name for name, value in vars(module).items() if value is real]:
-                        stack.enter_context(_replaced(module, name, guard))
+                for owner, name in [(reality.owner, reality.name), *_aliases(modules, real)]:
+                    stack.enter_context(_replaced(owner, name, guard))
             try:
                 yield
             finally:
@@ -133,6 +131,11 @@ class Realities:
             raise error
 
         return guarded
+
+
+def _aliases(modules: Iterable[ModuleType], real: object) -> list[tuple[ModuleType, str]]:
+    """Where else the function is known, and as what."""
+    return [(module, name) for module in modules for name, value in vars(module).items() if value is real]
 
 
 @contextmanager
