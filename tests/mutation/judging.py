@@ -20,13 +20,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from functools import partial
 from importlib.machinery import SourceFileLoader
 from itertools import accumulate
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import pytest
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, frozen
 
 from tests.mutation.mutants import Mutant
 from tests.mutation.processes import in_a_fork
@@ -102,17 +104,23 @@ class _Reached:
     """Which lines run during which test."""
 
     lines: dict[str, defaultdict[int, set[int]]]
-    now: list[int] = field(factory=list[int])
 
-    def by(self, test: int) -> _Tracing:
-        return _Tracing(self, test)
+    @contextmanager
+    def by(self, test: int) -> Iterator[None]:
+        """Watch, in every thread that is started meanwhile."""
+        calls = partial(self._calls, test)
+        threading.settrace(calls)
+        sys.settrace(calls)
+        try:
+            yield
+        finally:
+            unwatched()
 
-    def calls(self, frame: FrameType, _event: str, _arg: Any) -> Callable[..., Any] | None:
+    def _calls(self, test: int, frame: FrameType, _event: str, _arg: Any) -> Callable[..., Any] | None:
         code = frame.f_code
         lines = self.lines.get(code.co_filename)
         if lines is None or not code.co_flags & IN_A_FUNCTION:
             return None
-        test = self.now[-1]
 
         def see(frame: FrameType, _event: str, _arg: Any) -> Any:
             lines[frame.f_lineno].add(test)
@@ -128,20 +136,10 @@ class _Reached:
         return set().union(*self.lines[path].values())
 
 
-@frozen
-class _Tracing:
-    reached: _Reached
-    test: int
-
-    def __enter__(self) -> None:
-        self.reached.now.append(self.test)
-        threading.settrace(self.reached.calls)
-        sys.settrace(self.reached.calls)
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
-        self.reached.now.pop()
+def unwatched() -> None:
+    """See no more what runs."""
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]
 
 
 @define(eq=False)
@@ -164,7 +162,7 @@ class _Session:
             self.failed.append(f"{report.nodeid}\n{report.longrepr}")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        sys.settrace(None)
+        unwatched()
         if self.found.broken:
             return True
         first = in_a_fork(lambda: self._each_once(session.items))
@@ -245,13 +243,15 @@ def functions_of(path: str) -> list[FunctionType]:
 
 
 def change(functions: Sequence[FunctionType], code: CodeType) -> None:
-    """Give functions of a file the code that it has now."""
-    codes = {(each.co_qualname, each.co_firstlineno): each for each in _codes_in(code)}
+    """Give functions of a file the code that it has now, unless it is not clear which one is whose."""
+    codes: defaultdict[tuple[str, int], list[CodeType]] = defaultdict(list)
+    for each in _codes_in(code):
+        codes[each.co_qualname, each.co_firstlineno].append(each)
     for function in functions:
         old = function.__code__
-        new = codes.get((old.co_qualname, old.co_firstlineno))
-        if new is not None and new.co_freevars == old.co_freevars:
-            function.__code__ = new
+        match codes[old.co_qualname, old.co_firstlineno]:
+            case [new] if new.co_freevars == old.co_freevars:
+                function.__code__ = new
 
 
 def _codes_in(code: CodeType) -> Iterator[CodeType]:
