@@ -1,15 +1,16 @@
 """Audit a Python environment: is every installed file still what its distribution promised?
 
-An installed distribution brings a ``RECORD``: a list of its files with their SHA-256. The flow `audit_environment` reads
-them all, eight distributions at a time, compares, and writes ``index.html`` and ``report.json`` into ``./audit-report/``:
+An installed distribution brings a ``RECORD``: a list of its files with their SHA-256. The flow `audit_environment`
+reads them all, eight distributions at a time, compares, and writes ``index.html`` and ``report.json`` into
+``./audit-report/``:
 
     trioflow run examples/audit_environment.py:audit_environment
 
 Run it again within the hour: what has not been touched is answered from the cache. Kill it half-way with ``kill -9``
 and rerun it by its id (``trioflow flow-run ls`` lists it): what was verified is not verified again.
 
-Two more flows go with it: `announce_audit` fails at its first attempt, on purpose, and is tried again; `measure_disk` is
-sync. All three are deployed at the end of this file. This serves them, each run in a process of its own:
+Two more flows go with it: `announce_audit` fails at its first attempt, on purpose, and is tried again; `measure_disk`
+is sync. All three are deployed at the end of this file. This serves them, each run in a process of its own:
 
     trioflow serve examples/audit_environment.py
 """

@@ -82,7 +82,7 @@ def use(world: World, *, steady: bool = False) -> Generator[None]:
 
     A ``steady`` one's wall clock is never set: it goes as Trio's clock does.
     """
-    global _world, _is_steady  # noqa: PLW0603 - the one switch that simulations turn
+    global _world, _is_steady
     before = _world, _is_steady
     _world, _is_steady = world, steady
     try:
