@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from tests.orchestrator.conftest import DEAD, ELSEWHERE, Desk, World, evolve
@@ -27,6 +29,7 @@ from trioflow.core.verdicts import Abort, Accept, Reject
 from trioflow.errors import RunNotFound
 from trioflow.orchestrator.orchestrator import Orchestrator
 from trioflow.store.store import Store
+from trioflow.wire import endpoints, requests
 
 GONE = Crashed(message="Flow run process exited with non-zero status code -9.")
 
@@ -39,6 +42,13 @@ async def deployed(desk: Desk, **fields: object) -> FlowRun:
 async def leases(desk: Desk) -> int:
     ((count,),) = await desk.rows("SELECT count(*) FROM leases")
     return count
+
+
+async def last(desk: Desk, run_id: UUID) -> State:
+    """The last state of a run, as whoever proposed it put it."""
+    request = requests.ReadHistory(run_id=run_id)
+    states = (await desk.ask(endpoints.READ_HISTORY, request)).states
+    return evolve(states[-1], id=None, timestamp=None)
 
 
 async def test_a_closed_run_is_in_the_state_that_its_runner_gives_and_owned_by_nobody(desk: Desk) -> None:
@@ -135,6 +145,61 @@ async def test_a_run_that_was_being_cancelled_is_cancelled(desk: Desk, given: St
     assert (await desk.names(task.run.id))[-1] == "Cancelled"
 
 
+async def test_it_is_told_why_each_of_them_ended(desk: Desk) -> None:
+    run = await deployed(desk)
+    asked_to_end = await desk.begin(run, 0)
+    at_work = await desk.begin(run, 1)
+    await desk.end(asked_to_end, Cancelling(), epoch=run.epoch)
+    await desk.close(run, GONE)
+
+    assert await last(desk, asked_to_end.run.id) == Cancelled(message="Its owner is gone.")
+    assert await last(desk, at_work.run.id) == Crashed(message="The process that ran it is gone.")
+
+    cancelled = await deployed(desk)
+    task = await desk.begin(cancelled)
+    await desk.propose(cancelled.id, Cancelling())
+    await desk.close(cancelled, GONE)
+    reason = Cancelled(message="Its process is gone.", cause="cancel_requested")
+    assert await last(desk, cancelled.id) == reason
+    assert await last(desk, task.run.id) == Cancelled(message="Its owner is gone.")
+
+
+async def test_who_says_how_a_cancelled_run_ended_is_believed(desk: Desk) -> None:
+    run = await deployed(desk)
+    await desk.propose(run.id, Cancelling())
+    await desk.close(run, Cancelled(message="It ended by itself."))
+
+    assert await last(desk, run.id) == Cancelled(message="It ended by itself.")
+
+
+async def test_what_runs_beside_it_goes_on(desk: Desk) -> None:
+    run, other = await deployed(desk), await deployed(desk)
+    beside = await desk.begin(other)
+    await desk.close(run, GONE)
+
+    assert await desk.names(beside.run.id) == ["Pending", "Running"]
+    assert (await desk.flow_run(other.id)).state.name == "Running"
+    assert await leases(desk) == 1
+
+
+async def test_a_closed_run_waits_for_its_retry_as_long_as_it_drew(desk: Desk, world: World) -> None:
+    jittered = RetryPolicy(retries=1, delays=(100.0,), jitter=0.5, on_crash=True)
+    delays = []
+    for draw in (0.0, 0.999999):
+        run = await deployed(desk, retry=jittered)
+        closed = (await desk.close(run, GONE, draw=draw)).run
+        delays.append((closed.state.details.scheduled_time - world.at).total_seconds())
+    assert delays == pytest.approx([50, 150], abs=0.01)
+
+
+async def test_a_suspended_run_has_no_owner_when_it_is_closed(desk: Desk) -> None:
+    run = await deployed(desk)
+    await desk.close(run, Suspended())
+
+    assert (await desk.flow_run(run.id)).state.name == "Suspended"
+    assert await leases(desk) == 0
+
+
 @pytest.mark.promise("P13")
 async def test_a_run_that_is_over_stays_as_it_is(desk: Desk) -> None:
     run = await deployed(desk)
@@ -198,6 +263,45 @@ async def test_a_run_that_a_custom_rule_keeps_unfinished_keeps_its_owner(store: 
 
 # --- the reaper
 
+CAUSES = {"Crashed": "lease_expired", "Cancelled": "lease_expired"}
+
+
+@pytest.mark.promise("P1")
+async def test_what_was_under_a_dead_owner_is_told_so(desk: Desk) -> None:
+    run = await desk.start(DEAD)
+    ending, task = await desk.begin(run, 0), await desk.begin(run, 1)
+    await desk.end(ending, Cancelling(), epoch=run.epoch)
+    over = await desk.end(await desk.begin(run, 2), epoch=run.epoch)
+    await desk.orchestrator.store.transact(desk.orchestrator._reap_the_dead)
+
+    assert await last(desk, ending.run.id) == Cancelled(message="Its owner is gone.", cause="lease_expired")
+    gone = Crashed(message="The process that ran it is gone.", cause="lease_expired")
+    assert await last(desk, task.run.id) == await last(desk, run.id) == gone
+    assert await desk.names(over.run.id) == ["Pending", "Running", "Completed"]
+
+
+@pytest.mark.promise("P1")
+async def test_a_task_of_a_dead_owner_that_stood_alone_has_crashed(desk: Desk) -> None:
+    id_ = clock.new_id()
+    alone = await desk.ask(
+        endpoints.BEGIN_TASK_RUN,
+        requests.BeginTaskRun(
+            id=id_,
+            task_key="check",
+            dynamic_key=id_.hex,
+            name="check",
+            state=Running(),
+            transition_id=clock.new_id(),
+            root_id=id_,
+            epoch=1,
+            owner=DEAD,
+        ),
+    )
+    await desk.orchestrator.store.transact(desk.orchestrator._reap_the_dead)
+
+    gone = Crashed(message="The process that ran it is gone.", cause="lease_expired")
+    assert await last(desk, alone.run.id) == gone
+
 
 @pytest.mark.promise("P1")
 @pytest.mark.parametrize(
@@ -221,6 +325,7 @@ async def test_of_a_dead_runners_runs_each_ends_or_is_given_back(
     await desk.orchestrator.store.transact(desk.orchestrator._reap_the_dead)
 
     assert (await desk.flow_run(run.id)).state.name == ended
+    assert (await last(desk, run.id)).details.cause == CAUSES.get(ended)
     assert await leases(desk) == 0
     is_claimable = isinstance((await desk.claim(run.id)).verdict, Accept)
     assert is_claimable == (ended in {"Scheduled", "AwaitingRetry"})

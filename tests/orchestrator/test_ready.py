@@ -15,7 +15,11 @@ from trioflow.core.schedules import CronSchedule, IntervalSchedule
 from trioflow.core.schedules.window import CatchUp, Overlap
 from trioflow.core.states import Completed, Failed, Paused, Running, State, Suspended
 from trioflow.core.verdicts import Abort, Accept
+from trioflow.orchestrator.desk import DOWNTIME
+from trioflow.orchestrator.orchestrator import Orchestrator
+from trioflow.orchestrator.turns import schedule_of
 from trioflow.processes import this_process
+from trioflow.store.store import Store
 from trioflow.wire import endpoints, requests
 from trioflow.wire.replies import ReadyRuns
 
@@ -26,6 +30,14 @@ NEVER_TWO = [Overlap.SKIP, Overlap.BUFFER_ONE, Overlap.CANCEL_OTHER]
 @pytest.fixture(autouse=True)
 def starts_at_midnight(world: World) -> None:
     world.at = MIDNIGHT
+
+
+@pytest.fixture(params=[DOWNTIME, timedelta(days=1)], ids=["looked-at-long-ago", "looked-at-just-now"])
+async def desk(store: Store, request: pytest.FixtureRequest) -> Desk:
+    """One that takes every minute for a downtime and plans anew, and one that answers from what is planned."""
+    orchestrator = Orchestrator(store, downtime=request.param)
+    await orchestrator.open()
+    return Desk(orchestrator)
 
 
 async def deploy(desk: Desk, overlap: Overlap, name: str = "main") -> Deployment:
@@ -269,6 +281,30 @@ async def test_of_two_runners_that_were_told_at_once_one_claims(
 
     await desk.close(first.run, Completed())
     assert isinstance((await desk.claim(runs[1].id, ELSEWHERE)).verdict, Accept)
+
+
+@pytest.mark.promise("P5")
+async def test_a_claim_is_not_in_the_way_of_another_schedule_nor_of_its_own_next_run(
+    desk: Desk, world: World
+) -> None:
+    """Both schedules belong to one deployment; what ends is judged together with the claim that follows."""
+    deployment = await desk.deploy(
+        DeploymentSchedule(schedule=EACH_MINUTE, overlap=Overlap.SKIP),
+        DeploymentSchedule(schedule=CronSchedule("* * * * *"), overlap=Overlap.SKIP),
+    )
+    runs = await desk.runs(deployment)
+    mine = [run for run in runs if schedule_of(run) == schedule_of(runs[0])]
+    others = [run for run in runs if schedule_of(run) != schedule_of(runs[0])]
+    first = (await desk.claim(mine[0].id)).run
+    assert isinstance((await desk.claim(others[0].id)).verdict, Accept)
+
+    end = requests.ProposeFlowRunState(
+        run_id=first.id, state=Completed(), transition_id=clock.new_id(), epoch=first.epoch
+    )
+    claim = requests.ClaimFlowRun(run_id=mine[1].id, owner=this_process(), transition_id=clock.new_id())
+    store, judge = desk.orchestrator.store, desk.orchestrator._judge
+    answers = await store.transact(lambda tx: judge(tx, [end, claim]))
+    assert [type(answer.verdict) for answer in answers] == [Accept, Accept]
 
 
 @pytest.mark.promise("P5")
