@@ -9,39 +9,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import uuid4
 
-from attrs import frozen
-
 from trioflow.core.decisions import Edit, Fact, ReleaseSlots, Rule, TakeSlots, rule
 from trioflow.core.states import AwaitingRetry, Failed, NotReady, Running, Scheduled, State, StateType
-from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Row, Table
 from trioflow.core.verdicts import Abort, Accept, Reject, Wait
-
-NONE = None
-SCHEDULED, PENDING, RUNNING, PAUSED, SUSPENDED, CANCELLING, COMPLETED, FAILED, CRASHED, CANCELLED = StateType
-
-
-@frozen
-class Bad:
-    """A rule, where it stands, and the name of the property that it breaks."""
-
-    rule: Rule
-    from_: Row
-    to: StateType
-    breaks: str
-    table: Table = FLOW_RUNS
-    first: bool = False
-    """Whether it stands in front of the rules that are there."""
-
-    @property
-    def within(self) -> Table:
-        """The table with the rule in it."""
-        cell = self.table.cell(self.from_, self.to)
-        before = cell[0] if self.first else None
-        return self.table.with_rule(self.rule, from_=self.from_, to=self.to, before=before)
-
-    def __str__(self) -> str:
-        return f"{self.rule.name}-{self.from_}-{self.to}-{self.table.name[:4]}"
-
 
 # --- not total
 
@@ -92,7 +62,7 @@ def edit_the_attempt(proposal):
 
 @rule()
 def edit_a_failure_into_a_success(proposal):
-    return Edit(state=State(type=COMPLETED, name="Completed"))
+    return Edit(state=State(type=StateType.COMPLETED, name="Completed"))
 
 
 @rule()
@@ -176,7 +146,7 @@ asked = 0
 def count_the_askings(proposal):
     global asked  # noqa: PLW0603 - that is what is bad about it
     asked += 1
-    return Wait(5.0, "Enough for now.") if asked > 7 else None
+    return Wait(5.0, "Enough of it.") if asked > 7 else None
 
 
 COUNTER = itertools.count()
@@ -354,65 +324,3 @@ def refuse_to_hear_that_it_ended(proposal):
 @rule()
 def refuse_to_write_off(proposal):
     return Reject(proposal.run.state, "It cannot have crashed.")
-
-
-BAD = [
-    Bad(look_up_what_may_be_missing, PENDING, RUNNING, "TOTAL"),
-    Bad(divide_by_what_is_zero_at_first, RUNNING, FAILED, "TOTAL"),
-    Bad(forget_that_a_task_may_run_alone, PENDING, RUNNING, "TOTAL", TASK_RUNS),
-    Bad(give_a_truth_for_an_answer, NONE, PENDING, "POSSIBLE"),
-    Bad(accept_by_itself, SCHEDULED, PENDING, "POSSIBLE"),
-    Bad(edit_the_epoch, SCHEDULED, PENDING, "POSSIBLE"),
-    Bad(edit_the_id, PENDING, RUNNING, "POSSIBLE"),
-    Bad(edit_the_attempt, PENDING, RUNNING, "POSSIBLE", TASK_RUNS),
-    Bad(edit_a_failure_into_a_success, RUNNING, FAILED, "POSSIBLE", first=True),
-    Bad(edit_the_due_time_away, PENDING, SCHEDULED, "POSSIBLE"),
-    Bad(edit_the_due_time_to_one_of_no_zone, PENDING, SCHEDULED, "POSSIBLE"),
-    Bad(edit_what_cannot_be_stored_into_the_parameters, PENDING, RUNNING, "POSSIBLE"),
-    Bad(edit_the_policy_into_a_number, PENDING, RUNNING, "POSSIBLE"),
-    Bad(say_that_it_runs_though_it_does_not, PENDING, RUNNING, "POSSIBLE"),
-    Bad(wait_for_less_than_nothing, SCHEDULED, RUNNING, "POSSIBLE", first=True),
-    Bad(choose_a_state_that_is_closed, CANCELLING, CANCELLED, "POSSIBLE"),
-    Bad(toss_a_coin, SCHEDULED, PENDING, "PURE"),
-    Bad(draw_a_number_only_for_what_is_tagged, PENDING, RUNNING, "PURE", TASK_RUNS),
-    Bad(draw_from_a_generator_of_its_own, PENDING, RUNNING, "CLEAN"),
-    Bad(look_at_the_clock, SCHEDULED, RUNNING, "PURE"),
-    Bad(look_at_the_seconds_since_the_epoch, RUNNING, COMPLETED, "PURE", TASK_RUNS),
-    Bad(make_an_id, PENDING, RUNNING, "PURE"),
-    Bad(count_the_askings, PENDING, RUNNING, "CLEAN"),
-    Bad(count_by_an_iterator, PENDING, RUNNING, "CLEAN"),
-    Bad(take_a_slot_of_its_own_and_refuse, PENDING, RUNNING, "CLEAN", TASK_RUNS),
-    Bad(start_each_only_once, PENDING, RUNNING, "CLEAN"),
-    Bad(mark_the_parameters, SCHEDULED, PENDING, "CLEAN"),
-    Bad(prefer_the_first_tag, PENDING, RUNNING, "ORDERLY"),
-    Bad(sort_by_hash, PENDING, RUNNING, "ORDERLY"),
-    Bad(look_at_a_limit_that_it_does_not_declare, PENDING, RUNNING, "DECLARED", TASK_RUNS),
-    Bad(look_at_a_parent_that_it_does_not_declare, RUNNING, FAILED, "DECLARED", TASK_RUNS),
-    Bad(schedule_again_what_is_over, COMPLETED, SCHEDULED, "FINAL", first=True),
-    Bad(run_again_what_is_over, COMPLETED, RUNNING, "FINAL", TASK_RUNS, first=True),
-    Bad(take_slots_without_counting, PENDING, RUNNING, "SLOTS", TASK_RUNS, first=True),
-    Bad(take_a_slot_of_a_tag_that_it_does_not_have, PENDING, RUNNING, "SLOTS", TASK_RUNS),
-    Bad(take_a_slot_before_it_runs, PENDING, PENDING, "SLOTS", TASK_RUNS),
-    Bad(give_the_slots_back_while_it_runs, PENDING, RUNNING, "SLOTS", TASK_RUNS),
-    Bad(take_a_slot_for_a_flow_run, PENDING, RUNNING, "SLOTS"),
-    Bad(wait_for_ever, SCHEDULED, PENDING, "PATIENT"),
-    Bad(wait_for_ever, RUNNING, COMPLETED, "PATIENT", TASK_RUNS),
-    Bad(wait_for_ever_if_it_is_tagged, PENDING, RUNNING, "PATIENT"),
-    Bad(wait_for_a_name_that_nobody_gives, PENDING, RUNNING, "PATIENT", TASK_RUNS),
-    Bad(put_it_off_to_the_end_of_time, PENDING, RUNNING, "PATIENT"),
-    Bad(send_it_where_nobody_looks, SCHEDULED, RUNNING, "PATIENT"),
-    Bad(never_be_content, RUNNING, COMPLETED, "PATIENT"),
-    Bad(never_be_content, RUNNING, COMPLETED, "PATIENT", TASK_RUNS),
-    Bad(refuse_to_cancel, RUNNING, CANCELLING, "ENDABLE"),
-    Bad(refuse_to_cancel_what_is_critical, RUNNING, CANCELLING, "ENDABLE"),
-    Bad(put_off_the_cancelling_for_ever, RUNNING, CANCELLED, "ENDABLE", TASK_RUNS),
-    Bad(refuse_to_hear_that_it_ended, RUNNING, COMPLETED, "ENDABLE"),
-    Bad(refuse_to_write_off, PENDING, CRASHED, "ENDABLE"),
-]
-"""Each stands alone in its table."""
-
-EACH_ALONE = [
-    (claim_only_what_is_late, SCHEDULED, PENDING),
-    (call_nothing_late_that_has_not_run, SCHEDULED, SCHEDULED),
-]
-"""Two rules that wait for each other: nothing is wrong with either of them."""

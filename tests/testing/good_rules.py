@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.testing.bad_rules import (
+from tests.testing.planted import (
     CANCELLING,
     COMPLETED,
     FAILED,

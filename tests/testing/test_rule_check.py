@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from tests.testing import bad_rules
-from tests.testing.bad_rules import BAD, EACH_ALONE, PENDING, RUNNING, SCHEDULED, Bad
 from tests.testing.good_rules import GOOD
+from tests.testing.planted import BAD, EACH_ALONE, PENDING, RUNNING, SCHEDULED, Bad
 from trioflow.core.decisions import Rule, rule
 from trioflow.core.states import StateType
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Closed, Table

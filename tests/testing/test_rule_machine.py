@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.testing import bad_rules
-from tests.testing.bad_rules import PENDING, RUNNING, Bad
 from tests.testing.good_rules import GOOD
+from tests.testing.planted import PENDING, RUNNING, Bad
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS
 from trioflow.errors import RuleFault
 from trioflow.testing import RuleMachine

@@ -11,10 +11,10 @@ from attrs import frozen
 
 from trioflow.core.tables import Table
 from trioflow.errors import RuleFault
+from trioflow.testing.checking.birth import Birth
 from trioflow.testing.checking.properties import Broken, Property
 from trioflow.testing.checking.telling import begun, transitions
 from trioflow.testing.checking.watching import Watch, watched
-from trioflow.testing.checking.world import Birth
 
 
 @final

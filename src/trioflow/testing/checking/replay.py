@@ -19,9 +19,10 @@ from trioflow.orchestrator.orchestrator import Orchestrator
 from trioflow.store import rows
 from trioflow.store.sqlite import open_memory
 from trioflow.store.store import Tx
+from trioflow.testing.checking.birth import FLOW_ID, MIRROR_ID, ROOT_ID, Role
 from trioflow.testing.checking.properties import Broken, Property
 from trioflow.testing.checking.telling import spoken
-from trioflow.testing.checking.world import FLOW_ID, MIRROR_ID, ROOT_ID, Asked, Call, Role, World
+from trioflow.testing.checking.world import Asked, Call, World
 from trioflow.wire import endpoints, requests
 
 _OWNER = Owner(host="a simulated host", pid=1, started=1)

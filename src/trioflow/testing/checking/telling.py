@@ -11,7 +11,8 @@ from trioflow.core.states import State
 from trioflow.core.verdicts import Abort, Accept, Reject, Wait
 
 if TYPE_CHECKING:
-    from trioflow.testing.checking.world import Asked, Birth
+    from trioflow.testing.checking.birth import Birth
+    from trioflow.testing.checking.world import Asked
 
 
 def spoken(answer: object) -> str:

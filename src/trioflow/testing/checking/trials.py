@@ -31,8 +31,9 @@ from trioflow.core.states import (
     Suspended,
 )
 from trioflow.core.tables import COLUMNS, FLOW_RUNS, TASK_RUNS, Closed, Row, Table
+from trioflow.testing.checking.birth import Birth, Role
 from trioflow.testing.checking.vocabulary import Vocabulary
-from trioflow.testing.checking.world import AS_OPERATOR, FLOW, PLAINLY, Asker, Birth, How, Role, World
+from trioflow.testing.checking.world import AS_OPERATOR, FLOW, PLAINLY, Asker, How, World
 from trioflow.testing.pools import NOW, RESULT
 from trioflow.testing.strategies import states
 

@@ -7,10 +7,9 @@ checks what must hold whatever the rules say, and it remembers each step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, final
+from typing import final
 from uuid import UUID
 
 from attrs import define, evolve, field, frozen
@@ -27,28 +26,19 @@ from trioflow.core.decisions import (
     TakeSlots,
 )
 from trioflow.core.leases import LEASE_EXPIRED, state_after_reaping
-from trioflow.core.runs import NO_RETRIES, FlowRun, RetryPolicy, Run, TaskRun
+from trioflow.core.runs import FlowRun, Run, TaskRun
 from trioflow.core.states import Cancelled, Crashed, Pending, Scheduled, State, StateType
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Table, decide
 from trioflow.core.verdicts import Accept, Verdict
 from trioflow.errors import TrioflowBug
+from trioflow.testing.checking.birth import ROOT_ID, Birth, Role, flow_run_of, task_run_of
 from trioflow.testing.checking.properties import Broken
 from trioflow.testing.checking.soundness import check_effects, check_final, check_slots
-from trioflow.testing.pools import NOW
 
 FLOW = 0
 """The number of the flow run; its tasks are numbered from 1."""
 
-FLOW_RUN_ID, FLOW_ID, ROOT_ID, MIRROR_ID, DEPLOYMENT_ID = (UUID(int=n) for n in range(1, 6))
-FIRST_TASK, FIRST_TRANSITION = 100, 1_000
-
-
-class Role(Enum):
-    """What kind of flow run it is."""
-
-    SCRIPT = "a flow run"
-    DEPLOYED = "a deployment's flow run"
-    SUBFLOW = "a subflow run"
+FIRST_TRANSITION = 1_000
 
 
 class Asker(Enum):
@@ -68,26 +58,6 @@ class Call(Enum):
     BEGIN = "begin"
     END_LEASE = "end lease"
     PROPOSE = "propose"
-
-
-@frozen(kw_only=True)
-class Birth:
-    """How a world begins."""
-
-    role: Role = Role.SCRIPT
-    owned: bool = True
-    """Whether whoever creates the flow run runs it too; otherwise it waits to be claimed."""
-    retry: RetryPolicy = NO_RETRIES
-    """Of the flow run and of each task run."""
-    tags: frozenset[str] = frozenset()
-    parameters: Mapping[str, Any] = field(factory=dict[str, Any])
-    start: datetime = NOW
-    limits: Mapping[str, int] = field(factory=dict[str, int])
-    """Tag -> how many task runs with it may run at once."""
-    tasks: tuple[frozenset[str], ...] = ()
-    """The tags of each task run."""
-    lonely: bool = False
-    """Whether the last of them runs outside of any flow."""
 
 
 @frozen(kw_only=True)
@@ -159,12 +129,12 @@ class World:
 
     def __attrs_post_init__(self) -> None:
         self.now = self.birth.start
-        self.runs = {FLOW: _flow_run(self.birth)}
+        self.runs = {FLOW: flow_run_of(self.birth)}
         if self.birth.role is Role.SUBFLOW:
             self.leases[ROOT_ID] = 1
         for number, tags in enumerate(self.birth.tasks, 1):
             alone = self.birth.lonely and number == len(self.birth.tasks)
-            self.runs[number] = _task_run(self.birth, number, tags, None if alone else self.flow)
+            self.runs[number] = task_run_of(self.birth, number, tags, None if alone else self.flow)
 
     def copy(self) -> World:
         """The same world, to try something in it."""
@@ -384,35 +354,3 @@ def _end_of(run: Run, flow: FlowRun) -> State:
     """How a task run ends whose process is gone."""
     ending = any(each.state and each.state.type is StateType.CANCELLING for each in (run, flow))
     return Cancelled(cause=LEASE_EXPIRED) if ending else Crashed(cause=LEASE_EXPIRED)
-
-
-def _flow_run(birth: Birth) -> FlowRun:
-    is_subflow = birth.role is Role.SUBFLOW
-    return FlowRun(
-        id=FLOW_RUN_ID,
-        flow_id=FLOW_ID,
-        name="brave-otter",
-        root_id=ROOT_ID if is_subflow else FLOW_RUN_ID,
-        retry=birth.retry,
-        parameters=birth.parameters,
-        tags=birth.tags,
-        parent_task_run_id=MIRROR_ID if is_subflow else None,
-        deployment_id=DEPLOYMENT_ID if birth.role is Role.DEPLOYED else None,
-        entrypoint=None if is_subflow else "flows.py:audit",
-        created=birth.start,
-    )
-
-
-def _task_run(birth: Birth, number: int, tags: frozenset[str], flow: FlowRun | None) -> TaskRun:
-    id_ = UUID(int=FIRST_TASK + number)
-    return TaskRun(
-        id=id_,
-        task_key="flows.check",
-        dynamic_key=str(number),
-        name=f"check-{number}",
-        flow_run_id=flow.id if flow else None,
-        root_id=flow.root_id if flow else id_,
-        retry=birth.retry,
-        tags=tags,
-        created=birth.start,
-    )
