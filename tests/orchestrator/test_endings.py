@@ -9,6 +9,7 @@ import pytest
 from tests.orchestrator.conftest import DEAD, ELSEWHERE, Desk, World, evolve
 from trioflow import clock
 from trioflow.core.decisions import Proposal, rule
+from trioflow.core.leases import LEASE_SECONDS
 from trioflow.core.runs import FlowRun, RetryPolicy
 from trioflow.core.states import (
     Cancelled,
@@ -278,6 +279,34 @@ async def test_what_was_under_a_dead_owner_is_told_so(desk: Desk) -> None:
     gone = Crashed(message="The process that ran it is gone.", cause="lease_expired")
     assert await last(desk, task.run.id) == await last(desk, run.id) == gone
     assert await desk.names(over.run.id) == ["Pending", "Running", "Completed"]
+
+
+@pytest.mark.promise("P1")
+async def test_of_several_dead_owners_each_one_s_tasks_end_as_its_own_run_does(
+    desk: Desk, world: World
+) -> None:
+    runs = [await desk.start(ELSEWHERE) for _ in range(3)]
+    tasks = [(await desk.begin(run)).run.id for run in runs]
+    await desk.propose(runs[1].id, Cancelling())
+    world.forward(seconds=LEASE_SECONDS)
+    await desk.orchestrator.store.transact(desk.orchestrator._reap_the_dead)
+
+    assert [(await desk.names(task))[-1] for task in tasks] == ["Crashed", "Cancelled", "Crashed"]
+
+
+@pytest.mark.promise("P1")
+async def test_the_mirror_of_a_dead_owner_s_subflow_shows_its_end_once(desk: Desk) -> None:
+    run = await desk.start(DEAD)
+    mirror = await desk.begin(run)
+    child = await desk.create(
+        state=Running(), parent_task_run_id=mirror.run.id, root_id=run.id, epoch=run.epoch
+    )
+    await desk.orchestrator.store.transact(desk.orchestrator._reap_the_dead)
+
+    assert await desk.names(child.run.id) == ["Running", "Crashed"]
+    assert (await desk.names(mirror.run.id)).count("Crashed") == 1
+    shown = (await last(desk, mirror.run.id)).details
+    assert (shown.child_flow_run_id, shown.cause) == (child.run.id, "lease_expired")
 
 
 @pytest.mark.promise("P1")

@@ -15,7 +15,7 @@ from trioflow.core.runs import FlowRun, RetryPolicy
 from trioflow.core.states import Cancelled, Cancelling, Completed, Crashed, Failed, Running, StateType
 from trioflow.processes import this_process
 from trioflow.wire import endpoints, requests
-from trioflow.wire.replies import OwedHooks
+from trioflow.wire.replies import Done, OwedHooks
 
 HOOKED = frozenset({StateType.COMPLETED, StateType.CRASHED, StateType.CANCELLED})
 DEPLOYMENT = clock.new_id()
@@ -33,7 +33,8 @@ async def take(desk: Desk, owner: Owner | None = None, **fields: Any) -> list[Ow
 
 
 async def settle(desk: Desk, owed: OwedHooks) -> None:
-    await desk.ask(endpoints.SETTLE_HOOKS, requests.SettleHooks(run_id=owed.run.id, version=owed.version))
+    request = requests.SettleHooks(run_id=owed.run.id, version=owed.version)
+    assert await desk.ask(endpoints.SETTLE_HOOKS, request) == Done()
 
 
 async def rows(desk: Desk) -> list[tuple[Any, ...]]:
@@ -149,6 +150,15 @@ async def test_after_three_tries_they_are_owed_no_more(desk: Desk) -> None:
     tries = [[owed.tries for owed in await take(desk)] for _ in range(5)]
     assert tries == [[1], [2], [3], [], []]
     assert await rows(desk) == []
+
+
+async def test_what_is_given_up_is_in_nobody_s_way(desk: Desk) -> None:
+    given_up, younger = await start(desk), await start(desk)
+    await desk.close(given_up, Crashed())
+    for _ in range(3):
+        await take(desk)
+    await desk.close(younger, Crashed())
+    assert [owed.run.id for owed in await take(desk)] == [younger.id]
 
 
 async def test_the_state_is_told_as_it_was_when_its_run_has_gone_on_since(desk: Desk) -> None:

@@ -15,8 +15,10 @@ from trioflow.core.schedules import CronSchedule, IntervalSchedule
 from trioflow.core.schedules.window import CatchUp, Overlap
 from trioflow.core.states import Completed, Failed, Paused, Running, State, Suspended
 from trioflow.core.verdicts import Abort, Accept
+from trioflow.errors import TrioflowBug
 from trioflow.orchestrator.desk import DOWNTIME
 from trioflow.orchestrator.orchestrator import Orchestrator
+from trioflow.orchestrator.ready import Survey, _when, reply_at_once
 from trioflow.orchestrator.turns import schedule_of
 from trioflow.processes import this_process
 from trioflow.store.store import Store
@@ -259,6 +261,71 @@ async def test_each_schedule_of_a_deployment_takes_its_own_turns(desk: Desk, wor
     )
     world.forward(minutes=1)
     assert await ready(desk, deployment) == [1, 1, 1]
+
+
+# --- answers at once
+
+
+async def at_once(desk: Desk, *deployments: Deployment) -> ReadyRuns | None:
+    """What a snapshot tells to who asks for what is ready now, where nothing has to be written first."""
+    request = requests.FindReadyRuns(
+        deployment_ids=frozenset(deployment.id for deployment in deployments), before=clock.now()
+    )
+    lately = timedelta(minutes=10)
+    return await desk.orchestrator.store.read(lambda tx: reply_at_once(tx, request, clock.now(), lately))
+
+
+async def test_an_answer_that_drops_nobody_is_given_from_a_snapshot(desk: Desk, world: World) -> None:
+    deployment = await deploy(desk, Overlap.SKIP)
+    assert await at_once(desk, deployment) == ReadyRuns((), MIDNIGHT + timedelta(minutes=1))
+    world.forward(minutes=1)
+    assert minutes((await at_once(desk, deployment)).runs) == [1]
+    world.forward(minutes=2)
+    assert await at_once(desk, deployment) is None, "two are to be dropped"
+    world.forward(minutes=10)
+    assert await at_once(desk, deployment) is None, "nobody has looked for too long"
+
+
+async def test_who_was_asked_to_end_is_not_asked_again(desk: Desk, world: World) -> None:
+    deployment = await deploy(desk, Overlap.CANCEL_OTHER)
+    world.forward(minutes=1)
+    await begin(desk, deployment)
+    world.forward(minutes=1)
+    assert await at_once(desk, deployment) is None
+    assert await ready(desk, deployment) == []
+    assert await at_once(desk, deployment) == ReadyRuns((), MIDNIGHT + timedelta(minutes=3))
+
+
+async def test_there_is_nothing_to_write_where_nobody_is_dropped_or_cancelled() -> None:
+    run = FlowRun(id=clock.new_id(), flow_id=clock.new_id(), name="x", root_id=clock.new_id())
+    reply = ReadyRuns((), None)
+    surveys = [
+        Survey(reply=reply, drop=drop, cancel=cancel) for drop in ((), (run,)) for cancel in ((), (run,))
+    ]
+    assert [survey.is_quiet for survey in surveys] == [True, False, False, False]
+
+
+async def test_one_place_does_not_keep_those_from_being_dropped_whose_turn_it_is_not(
+    desk: Desk, world: World
+) -> None:
+    deployment = await deploy(desk, Overlap.SKIP)
+    world.forward(minutes=3)
+    assert minutes((await desk.ready(deployment, limit=1)).runs) == [1]
+    assert await states(desk, deployment) == {2: "Cancelled", 3: "Cancelled"}
+
+
+async def test_who_is_not_due_is_not_in_the_way_of_who_is(desk: Desk, world: World) -> None:
+    deployments = [
+        await desk.deploy(HOURLY if number % 2 else EACH_MINUTE, name=str(number)) for number in range(4)
+    ]
+    world.forward(minutes=1)
+    assert await ready(desk, *deployments) == [1, 1]
+
+
+async def test_a_run_that_waits_for_no_time_is_a_bug_of_ours() -> None:
+    run = FlowRun(id=clock.new_id(), flow_id=clock.new_id(), name="x", root_id=clock.new_id())
+    with pytest.raises(TrioflowBug, match=f"^run {run.id} waits, and nobody knows what for"):
+        _when(run)
 
 
 # --- claims of two runners
