@@ -11,6 +11,7 @@ from trioflow.core.schedules.options import ScheduleOptions
 from trioflow.errors import InvalidSchedule
 
 ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
+OBJECTS = "give an IntervalSchedule, a CronSchedule or an RRuleSchedule, or a list of them"
 ONE_KIND = "were given: give one of them, or a list of schedules"
 DAILY = CronSchedule("@daily", "Asia/Kathmandu")
 
@@ -50,6 +51,12 @@ def test_each_kind_gives_its_schedules_once(options, schedules):
         ({"zone": "UTC"}, "the zone 'UTC' needs an interval, cron or rrule that it can belong to"),
         ({"zone": "UTC", "schedule": DAILY}, "the zone 'UTC' needs an interval, cron or rrule that it can belong to"),
         ({"interval": 0}, "an interval is longer than 0 seconds, not 0"),
+        ({"interval": "5"}, "interval cannot be '5': give seconds or a timedelta, or a list of them"),
+        ({"cron": 5}, "cron cannot be 5: give a text such as '0 9 * * MON-FRI', or a list of them"),
+        ({"rrule": [5]}, "rrule cannot be 5: give a text such as 'FREQ=WEEKLY;BYDAY=MO', or a list of them"),
+        ({"schedules": [DAILY, "@daily"]}, f"schedules cannot be '@daily': {OBJECTS}"),
+        ({"schedule": "@daily"}, f"schedules cannot be '@': {OBJECTS}"),
+        ({"cron": "@daily", "schedules": [DAILY]}, f"cron and schedules {ONE_KIND}"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_refused(options, fault):

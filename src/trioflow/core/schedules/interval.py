@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import count
-from math import isfinite
 from zoneinfo import ZoneInfo
 
 from attrs import Factory, field, frozen
@@ -33,7 +32,7 @@ def _every(given: timedelta | float) -> timedelta:
             every = timedelta(days=given.days, seconds=given.seconds, microseconds=given.microseconds)
         case bool():
             raise InvalidSchedule(f"an interval is a number of seconds or a timedelta, not {given}")
-        case int() | float() if isfinite(given) and abs(given) <= timedelta.max.total_seconds():
+        case int() | float() if abs(given) < timedelta.max.total_seconds():
             every = timedelta(seconds=given)
         case _:
             raise InvalidSchedule(f"an interval is a number of seconds or a timedelta, not {given!r}")
