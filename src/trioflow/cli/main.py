@@ -81,6 +81,7 @@ app.command(f"{_COMMANDS}.serve:serve", help="Serve a file's flows: schedules, a
 app.command(_deployments)
 app.command(_flow_runs)
 app.command(_limits)
+app.command(f"{_COMMANDS}.check:check", help="Check the orchestration rules that a file defines.")
 app.command(f"{_COMMANDS}.simulate:simulate", help="Go through a year of a file's schedules in seconds.")
 app.command(f"{_COMMANDS}.states:states", help="Print what may follow what, and what judges it.")
 
