@@ -79,7 +79,6 @@ async def rerun_flow(flow: Flow[..., Any], run_id: UUID) -> State:
         RunAborted: it cannot be run again; or see `FlowRunDrive.to_its_end`.
     """
     client = await current_client()
-    heard_until = await client.now()
     await _check_is_of(client, flow, run_id)
     request = ClaimFlowRun(
         run_id=run_id,
@@ -89,6 +88,8 @@ async def rerun_flow(flow: Flow[..., Any], run_id: UUID) -> State:
         retry=flow.options.retry,
     )
     answer = await client.call(CLAIM_FLOW_RUN, request)
+    # From here on: the claim itself may first have ended the run for a dead owner.
+    heard_until = await client.now()
     if not isinstance(answer.verdict, Accept):
         is_over = answer.run.state is None or answer.run.state.is_final
         raise (RunAborted if is_over else RunIsOwned)(

@@ -93,9 +93,7 @@ class Session:
         which = ChangeFilter(root_ids=frozenset({self.root_id}), flow_runs_only=True)
         while True:
             changes = await self.client.changes(after, which)
-            # Where a run stands now counts: whoever takes it up may first have to end it for a dead owner.
-            newest = {change.run_id: change for change in changes.items}
-            for change in newest.values():
+            for change in changes.items:
                 if change.type is StateType.CANCELLING or change.type.is_final:
                     self.cancel(change.run_id)
             after = changes.last
