@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.orchestrator.conftest import DEAD, ELSEWHERE, MIDNIGHT, Desk, World
+from tests.orchestrator.conftest import ELSEWHERE, MIDNIGHT, Desk, World
 from tests.orchestrator.test_deployments import HOURLY, hours
 from trioflow import clock
 from trioflow.core.deployments import Deployment, DeploymentSchedule
@@ -385,25 +385,3 @@ async def test_so_it_is_when_both_claims_are_judged_at_once(desk: Desk, world: W
     store, judge = desk.orchestrator.store, desk.orchestrator._judge
     answers = await store.transact(lambda tx: judge(tx, claims))
     assert [type(answer.verdict) for answer in answers] == [Accept, Abort, Abort]
-
-
-async def test_a_claim_whose_answer_was_lost_is_answered_again(desk: Desk, world: World) -> None:
-    deployment = await deploy(desk, Overlap.SKIP)
-    run, transition = (await desk.runs(deployment))[0], clock.new_id()
-    first = await desk.claim(run.id, transition_id=transition)
-    assert await desk.claim(run.id, transition_id=transition) == first
-
-
-@pytest.mark.promise("P1")
-async def test_a_claimed_run_whose_runner_died_is_ready_again(desk: Desk, world: World) -> None:
-    deployment = await deploy(desk, Overlap.SKIP)
-    world.forward(minutes=1)
-    run = (await desk.ready(deployment)).runs[0]
-    await desk.claim(run.id, DEAD)
-    assert (await desk.ready(deployment)).runs == ()
-
-    await desk.orchestrator.store.transact(desk.orchestrator._reap_the_dead)
-    (again,) = (await desk.ready(deployment)).runs
-    assert (again.id, again.state.name, again.epoch) == (run.id, "Scheduled", 2)
-    assert again.times.next_scheduled_start == run.times.next_scheduled_start
-    assert await desk.names(run.id) == ["Scheduled", "Pending", "Scheduled"]
