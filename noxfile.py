@@ -26,6 +26,16 @@ ASYNC_OFF = (
 )
 STARTABLE = ("open_link", "serve_link", "serve_store")
 ASYNC_EXEMPT = {
+    # Whose start is told by what they pass it on to.
+    "src/trioflow/serving/home.py": "ASYNC128",
+    "src/trioflow/testing/simulation/forecast.py": "ASYNC128",
+    "src/trioflow/testing/simulation/modelled.py": "ASYNC128",
+    # Shielded, with a deadline, by what is awaited.
+    "src/trioflow/engine/served.py": "ASYNC102",
+    # Outside of the loop that they run, or in a thread of it: what ended it is kept, and told.
+    "src/trioflow/testing/simulation/baton.py": "ASYNC103",
+    "src/trioflow/testing/simulation/machine.py": "ASYNC104",
+    "src/trioflow/testing/simulation/simulate.py": "ASYNC104",
     # In a thread, or about one: no cancellation comes this way that a scope waits for.
     "src/trioflow/engine/blocking.py": "ASYNC103,ASYNC104",  # asks whether this thread is Trio's; does no more
     "src/trioflow/store/batch.py": "ASYNC103,ASYNC104",  # the error is handed to whoever asked, and raised there
