@@ -8,10 +8,16 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.testing import bad_rules
 from tests.testing.good_rules import GOOD
-from tests.testing.planted import PENDING, RUNNING, Bad
+from tests.testing.planted import PENDING, RUNNING, SCHEDULED, Bad
+from trioflow.core.states import Completed, Pending, Running
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS
+from trioflow.core.verdicts import Wait
 from trioflow.errors import RuleFault
 from trioflow.testing import RuleMachine
+from trioflow.testing.checking.birth import Birth
+from trioflow.testing.checking.replay import compare_with_store
+from trioflow.testing.checking.world import FLOW, Asker, How, World
+from trioflow.testing.pools import RESULT
 
 QUICK = settings(
     max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
@@ -56,3 +62,18 @@ def test_what_is_wrong_with_a_rule_is_found_and_told_as_a_fault(bad: Bad):
         run_state_machine_as_test(Machine, settings=FINDING)
 
     assert (caught.value.rule, caught.value.broken) == (bad.rule.name, bad.breaks)
+
+
+def test_a_rerun_that_has_to_wait_is_the_same_in_the_store():
+    """It stays SCHEDULED, with an id that the orchestrator drew: what is refused next names it."""
+    waits = next(good for good in GOOD if good.rule.name == "ask_each_minute_for_the_weekend")
+    world = World(
+        Birth(tags=frozenset({"batch"})), FLOW_RUNS.with_rule(waits.rule, from_=SCHEDULED, to=PENDING)
+    )
+    for state in (Running(), Completed(data=RESULT)):
+        world.propose(FLOW, state)
+    waiting = world.claim(rerun=True)
+    world.propose(FLOW, Pending(), How(by=Asker.FORMER_OWNER))
+
+    assert isinstance(waiting.verdict, Wait)
+    compare_with_store(world)
