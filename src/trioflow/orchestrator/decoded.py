@@ -2,6 +2,7 @@
 
 Most rows that a batch loads are those that the batch before wrote. Comparing a row with the one that a value was
 made of, or became, is much cheaper than decoding it again; and a row that somebody else has changed compares unequal.
+A run that is over is loaded by nobody any more, so it is not kept: memory is a matter of the runs that go on.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from attrs import define, field
 
+from trioflow.core.leases import Lease
+from trioflow.core.runs import FlowRun, TaskRun
+from trioflow.core.states import State
 from trioflow.store import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trioflow.core.leases import Lease
-    from trioflow.core.runs import FlowRun, TaskRun
-
-T = TypeVar("T")
+T = TypeVar("T", FlowRun, TaskRun, Lease)
 
 _MOST = 4096
 """Values kept of each kind: a batch's worth several times over, and little memory."""
@@ -49,6 +50,8 @@ class Decoded:
         """The row of a flow run that is about to be written."""
         row = rows.flow_run_row(run)
         _keep(self._flow_runs, row, run)
+        if _is_over(run):
+            self._leases.pop(row[0], None)
         return row
 
     def task_run_row(self, run: TaskRun) -> rows.Row:
@@ -67,7 +70,18 @@ def _value(known: dict[bytes, tuple[rows.Row, T]], row: rows.Row, decode: Callab
     return value
 
 
+def _is_over(value: FlowRun | TaskRun | Lease) -> bool:
+    match value:
+        case FlowRun(state=State() as state) | TaskRun(state=State() as state):
+            return state.is_final
+        case _:
+            return False
+
+
 def _keep(known: dict[bytes, tuple[rows.Row, T]], row: rows.Row, value: T) -> None:
+    if _is_over(value):
+        known.pop(row[0], None)
+        return
     if len(known) >= _MOST:
         known.clear()  # what is still in use comes back at its next use
     known[row[0]] = row, value
