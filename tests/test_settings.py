@@ -167,6 +167,11 @@ def test_an_unknown_variable_is_warned_of_with_the_nearest_name():
         assert Settings.from_environment({"TRIOFLOW_LOGLEVEL": "DEBUG"}) == Settings()
 
 
+def test_an_unknown_variable_that_is_near_to_none_is_warned_of_without_a_guess():
+    with pytest.warns(UserWarning, match="TRIOFLOW_XYZ is set, but there is no such setting$"):
+        assert Settings.from_environment({"TRIOFLOW_XYZ": "DEBUG"}) == Settings()
+
+
 async def test_settings_in_use_hold_for_tasks_and_threads_until_the_block_ends(tmp_path):
     seen = []
     before = current_settings()

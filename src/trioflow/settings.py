@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -167,7 +167,7 @@ class Settings:
         known = {variable(setting.name): setting for setting in fields(cls)}
         for name in environment:
             if name.startswith(PREFIX) and not name.startswith(_INTERNAL) and name not in known:
-                warnings.warn(_unknown(name, list(known)), stacklevel=2)
+                warnings.warn(_unknown(name, known), stacklevel=2)
         given = {
             setting.name: _read(setting, text)
             for name, setting in known.items()
@@ -188,11 +188,13 @@ def _read(setting: Attribute[Any], text: str) -> Any:
         raise _refused(setting, text) from error
 
 
-def _unknown(name: str, known: list[str]) -> str:
-    import difflib
+def _unknown(name: str, known: Iterable[str]) -> str:
+    from trioflow.nearest import nearest
 
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0)
-    return f"{name} is set, but there is no such setting; the nearest is {near[0]}"
+    near = nearest(name.removeprefix(PREFIX), (each.removeprefix(PREFIX) for each in known))
+    return f"{name} is set, but there is no such setting" + (
+        f"; the nearest is {PREFIX}{near}" if near else ""
+    )
 
 
 _used: ContextVar[Settings | None] = ContextVar("trioflow_settings", default=None)

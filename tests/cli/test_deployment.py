@@ -128,6 +128,17 @@ def test_a_name_that_nobody_has_is_one_line_with_the_nearest(shell, apply, comma
     )
 
 
+def test_a_name_that_is_near_to_none_is_one_line_with_all_that_there_are(shell, apply):
+    apply(pack.to_deployment("nightly"), ship.to_deployment("nightly"))
+
+    answer = shell("deployment", "run", "zzz")
+
+    assert (answer.code, answer.err) == (
+        2,
+        "error: there is no deployment 'zzz': there is pack/nightly, ship/nightly\n",
+    )
+
+
 def test_a_name_that_several_have_is_one_line_that_names_them(shell, apply):
     apply(pack.to_deployment("nightly"), ship.to_deployment("nightly"))
 

@@ -126,6 +126,7 @@ async def other() -> None: ...
         ("x = 1", [], "there is no flow in {file}: decorate a function with @flow"),
         (SEVERAL, [], "there are several flows in {file}: say flows.py:one or flows.py:other"),
         (GREETING, [":gret"], "there is no gret in {file}: did you mean flows.py:greet?"),
+        (GREETING, [":audit"], "there is no audit in {file}: there is flows.py:greet"),
         ("def :", [], "{file}, line 1: invalid syntax"),
         ("import sys; sys.exit(3)", [], "importing {file} called sys.exit(3)"),
         ("1 / 0", [], "{file}, line 1: importing it raised ZeroDivisionError: division by zero"),

@@ -109,6 +109,12 @@ def test_flows_that_are_imported_are_meant_only_by_name(write):
             "there is no flow or deployment 'nigtly' in {file}: did you mean nightly?",
         ),
         (
+            MADE,
+            ["quarterly"],
+            EntrypointError,
+            "there is no flow or deployment 'quarterly' in {file}: there is ",
+        ),
+        (
             "@flow\ndef f(): ...\na = f.to_deployment('x')\nb = f.to_deployment('x', cron='@daily')",
             [],
             DeploymentError,

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 import trio
 
-from trioflow import flow
+from trioflow import flow, serve
 from trioflow.deployments.finding import find_deployments
 from trioflow.engine.loading import block_code_execution
 from trioflow.settings import Settings, use_settings
@@ -48,7 +48,7 @@ def test_a_script_serves_its_flow_until_a_signal_and_says_under_which_name(tmp_p
     script = tmp_path / "nightly.py"
     script.write_text(
         textwrap.dedent("""
-        from trioflow import flow
+        from trioflow import flow, serve
 
         @flow
         def plain() -> None: ...
@@ -73,8 +73,11 @@ def test_a_script_serves_its_flow_until_a_signal_and_says_under_which_name(tmp_p
     assert process.returncode == 0
 
 
-def test_while_its_file_is_loaded_it_does_nothing_but_warn(settings):
-    with block_code_execution(), pytest.warns(UserWarning, match="flow 'plain' will not be executed"):
-        plain.serve(interval=-1)
+@pytest.mark.parametrize("call", [partial(plain.serve, interval=-1), serve])
+def test_while_its_file_is_loaded_it_does_nothing_but_warn_that_nothing_is_served(settings, call):
+    with block_code_execution(), pytest.warns(UserWarning, match="nothing will be served") as caught:
+        call()
+
+    assert [warning.filename for warning in caught] == [__file__]
 
     assert not settings.home.exists()

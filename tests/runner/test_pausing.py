@@ -10,8 +10,10 @@ import trio
 import trio.testing
 
 from tests.runner.house import START, audit, in_house, lasting
+from tests.runner.test_cancelling import Wire
 from trioflow.core.deployments import PausedBy
 from trioflow.core.schedules import IntervalSchedule
+from trioflow.errors import StoreError
 from trioflow.wire.endpoints import FIND_FLOW_RUNS, PAUSE_SCHEDULES, READ_DEPLOYMENT
 from trioflow.wire.filters import FlowRunFilter
 from trioflow.wire.requests import FindFlowRuns, PauseSchedules, ReadDeployment
@@ -120,6 +122,23 @@ async def test_schedules_that_two_runners_serve_go_on_without_a_gap_when_one_of_
         begun = [run.times.expected_start for run in found.runs if run.state.is_final]
         assert sorted(begun) == [START + timedelta(seconds=n) for n in range(1, len(begun) + 1)]
         assert len(begun) >= 30
+
+
+@pytest.mark.behaviour("LC-03")
+async def test_schedules_that_could_not_be_paused_are_not_said_to_be(autojump_clock, caplog):
+    caplog.set_level(logging.INFO, logger="trioflow.runner")
+    async with in_house() as house:
+        wire = Wire(house.client)
+        runner = await house.serving(HOURLY_AUDIT, pause_on_shutdown=True, client=wire)
+        wire.trouble = StoreError("disk full")
+        runner.stop()
+        await trio.sleep(1)
+        id_ = await house.apply(HOURLY_AUDIT)
+
+    assert [record.getMessage() for record in caplog.records if "schedules" in record.getMessage()] == [
+        SCHEDULED[0],
+        f"The schedules of deployment '{id_}' could not be paused: disk full",
+    ]
 
 
 async def test_leaving_the_block_of_a_runner_pauses_what_it_served(autojump_clock):

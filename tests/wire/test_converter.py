@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from attrs import has, resolve_types
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from trioflow import clock
 from trioflow.core.deployments import Deployment, DeploymentSchedule
+from trioflow.core.leases import Owner
 from trioflow.core.recorded import RecordedResult
 from trioflow.core.runs import FlowRun, RetryPolicy, RunTimes, TaskRun
 from trioflow.core.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
@@ -122,6 +124,20 @@ def test_a_verdict_is_told_by_its_status() -> None:
 def test_a_live_value_never_leaves_the_process() -> None:
     state = State(type=StateType.COMPLETED, name="Completed", data=object())
     assert to_builtins(Accept(state))["state"]["data"] is None
+
+
+@pytest.mark.parametrize("order", [list, reversed])
+def test_sets_are_spelt_in_order_however_they_are_hashed(order: Any) -> None:
+    names = [f"tag-{number:02}" for number in range(20)]
+    ids = [UUID(int=number) for number in range(20)]
+    request = requests.TakeOwedHooks(
+        owner=Owner(host="here", pid=1, started=2),
+        deployment_ids=frozenset(order(ids)),
+        entrypoints=frozenset(order(names)),
+    )
+    spelt = to_builtins(request)
+    assert (spelt["entrypoints"], spelt["deployment_ids"]) == (names, [str(id_) for id_ in ids])
+    assert to_builtins(frozenset(order(names))) == names
 
 
 def test_an_unknown_field_is_refused_by_its_name() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from attrs import evolve
 
 from trioflow.core.deployments import Deployment
 from trioflow.errors import AmbiguousDeployment, DeploymentNotFound
+from trioflow.nearest import nearest, there_is
 from trioflow.wire.endpoints import FIND_DEPLOYMENTS, READ_DEPLOYMENT
 from trioflow.wire.filters import DeploymentFilter
 from trioflow.wire.replies import Deployments
@@ -62,8 +62,10 @@ async def _named(client: Client, asked: str) -> Deployment:
 async def _nearest(client: Client, asked: str) -> str:
     every = (await find_deployments(client)).deployments
     by_name = {name: each.full_name for each in every for name in (each.name, each.full_name)}
-    near = difflib.get_close_matches(asked, by_name, n=1, cutoff=0)
-    mend = (
-        f"did you mean {by_name[near[0]]}?" if near else "there is none; `trioflow serve flows.py` makes them"
-    )
+    if (near := nearest(asked, by_name)) is not None:
+        mend = f"did you mean {by_name[near]}?"
+    elif every:
+        mend = there_is([each.full_name for each in every])
+    else:
+        mend = "there is none; `trioflow serve flows.py` makes them"
     return f"there is no deployment {asked!r}: {mend}"

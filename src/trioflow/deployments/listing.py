@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from trioflow.deployments.deployment import FlowDeployment
 from trioflow.engine.entrypoints import defined_flows, flows_of, load_file, parts_of
 from trioflow.engine.options import function_name
 from trioflow.errors import DeploymentError, EntrypointError
+from trioflow.nearest import nearest, there_is
 
 if TYPE_CHECKING:
     from trioflow.engine.flows import Flow
@@ -83,9 +83,10 @@ def _named(name: str, made: list[_Candidate], flows: list[_Candidate], path: Pat
     fitting = [each for each in made if name in each.names] or [each for each in flows if name in each.names]
     if fitting:
         return fitting
-    known = sorted({known for each in (*made, *flows) for known in each.names})
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
-    raise EntrypointError(f"there is no flow or deployment {name!r} in {path}: did you mean {near}?")
+    every = (*made, *flows)
+    near = nearest(name, sorted({known for each in every for known in each.names}))
+    mend = f"did you mean {near}?" if near else there_is([min(each.names, key=len) for each in every])
+    raise EntrypointError(f"there is no flow or deployment {name!r} in {path}: {mend}")
 
 
 def _distinct(candidates: Iterable[_Candidate]) -> list[FlowDeployment]:

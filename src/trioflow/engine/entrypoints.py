@@ -6,12 +6,11 @@ so that its tasks have the same keys as in a process that runs it as a script.
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from trioflow.engine.loading import TookTooLong, block_code_execution
 from trioflow.engine.results import message_of
 from trioflow.errors import EntrypointError
+from trioflow.nearest import nearest, there_is
 
 if TYPE_CHECKING:
     from trioflow.engine.flows import Flow
@@ -165,6 +165,11 @@ def _made_of(flows: dict[str, Flow[..., Any]], module: ModuleType, path: Path, n
         raise EntrypointError(
             f"{name} in {path} is no flow but a {type(named).__name__}: decorate it with @flow"
         )
-    near = difflib.get_close_matches(name, flows, n=1, cutoff=0)
-    mend = f"did you mean {path.name}:{near[0]}?" if near else "decorate a function with @flow"
-    raise EntrypointError(f"there is no {name} in {path}: {mend}")
+    raise EntrypointError(f"there is no {name} in {path}: {_mend(name, flows, path)}")
+
+
+def _mend(name: str, flows: Iterable[str], path: Path) -> str:
+    if (near := nearest(name, flows)) is not None:
+        return f"did you mean {path.name}:{near}?"
+    known = [f"{path.name}:{flow}" for flow in flows]
+    return there_is(known) if known else "decorate a function with @flow"

@@ -36,7 +36,7 @@ from trioflow.engine.colours import (
     is_async,
 )
 from trioflow.engine.futures import Future
-from trioflow.engine.loading import is_blocked
+from trioflow.engine.loading import is_blocked, is_serving_blocked
 from trioflow.engine.options import FlowKeywords, FlowOptions, flow_options
 from trioflow.engine.parameters import Parameters
 from trioflow.engine.scripts import at_loop, waited
@@ -139,7 +139,7 @@ class Flow(Generic[P, R]):
             InvalidSchedule: it cannot be scheduled like that.
             WrongColour: a Trio program runs in this thread: see ``aserve``.
         """
-        if is_blocked(self.name):
+        if is_serving_blocked():
             return
         from trioflow.serving import serve
 

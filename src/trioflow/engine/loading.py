@@ -28,18 +28,20 @@ def block_code_execution() -> Generator[None]:
         _is_loading.reset(before)
 
 
-def is_loading() -> bool:
-    """Whether a script is being loaded here for the flows in it."""
-    return _is_loading.get()
-
-
 def is_blocked(flow_name: str) -> bool:
     """Whether a flow that is being called is not to run; warns, if so."""
-    if not is_loading():
-        return False
-    told = (
-        f"Script loading is in progress, flow {flow_name!r} will not be executed. "
+    return _is_blocked(
+        f"flow {flow_name!r} will not be executed. "
         'Call it under `if __name__ == "__main__":`, so that only the script itself does.'
     )
-    warnings.warn(told, stacklevel=3)
-    return True
+
+
+def is_serving_blocked() -> bool:
+    """Whether nothing is to be served, since a script is only being loaded here; warns, if so."""
+    return _is_blocked('nothing will be served. Call serve under `if __name__ == "__main__":`.')
+
+
+def _is_blocked(told: str) -> bool:
+    if _is_loading.get():
+        warnings.warn(f"Script loading is in progress, {told}", stacklevel=4)
+    return _is_loading.get()

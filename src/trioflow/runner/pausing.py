@@ -25,14 +25,17 @@ logger = logging.getLogger("trioflow.runner")
 async def pause_schedules(client: Client, deployment_ids: Iterable[UUID]) -> None:
     """Pause what fires of these deployments (LC-03). It is logged, not raised, that it cannot be done."""
     logger.info("Pausing schedules for all deployments...")
-    for deployment_id in deployment_ids:
-        try:
-            await client.call(
-                PAUSE_SCHEDULES, PauseSchedules(deployment_id=deployment_id, by=PausedBy.RUNNER)
-            )
-        except Exception as error:  # noqa: BLE001 - whatever the store says, the runner ends in order
-            logger.error("The schedules of deployment '%s' could not be paused: %s", deployment_id, error)  # noqa: TRY400 - one line
-    logger.info("All deployment schedules have been paused!")
+    if all([await _pause(client, deployment_id) for deployment_id in deployment_ids]):
+        logger.info("All deployment schedules have been paused!")
+
+
+async def _pause(client: Client, deployment_id: UUID) -> bool:
+    try:
+        await client.call(PAUSE_SCHEDULES, PauseSchedules(deployment_id=deployment_id, by=PausedBy.RUNNER))
+    except Exception as error:  # noqa: BLE001 - whatever the store says, the runner ends in order
+        logger.error("The schedules of deployment '%s' could not be paused: %s", deployment_id, error)  # noqa: TRY400 - one line
+        return False
+    return True
 
 
 async def keep_schedules(client: Client, served: Served) -> None:

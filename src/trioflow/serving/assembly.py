@@ -6,7 +6,6 @@ with it every process that it has started.
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import TYPE_CHECKING, TypedDict, Unpack, final
 from uuid import UUID
@@ -15,7 +14,7 @@ import trio
 from attrs import frozen
 
 from trioflow.engine.edges import own_nursery
-from trioflow.engine.loading import is_loading
+from trioflow.engine.loading import is_serving_blocked
 from trioflow.errors import WrongColour
 from trioflow.runner.runner import Runner
 from trioflow.runner.witness import StreamWitness, Witness
@@ -104,11 +103,7 @@ def serve(
         StoreError: the home's database cannot be opened.
         WrongColour: a Trio program runs in this thread.
     """
-    if is_loading():
-        warnings.warn(
-            'Script loading is in progress, nothing will be served. Call serve under `if __name__ == "__main__":`.',
-            stacklevel=2,
-        )
+    if is_serving_blocked():
         return
     if trio.lowlevel.in_trio_run():
         raise WrongColour("serve() blocks: in a Trio program use `await nursery.start(trioflow.aserve, ...)`")

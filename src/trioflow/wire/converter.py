@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 from uuid import UUID
 
 import orjson
@@ -50,7 +50,7 @@ def to_builtins(value: Any) -> Any:
 
 def _make() -> OrjsonConverter:
     converter = make_converter(forbid_extra_keys=True)
-    converter.register_unstructure_hook(frozenset, sorted)
+    converter.register_unstructure_hook_func(_is_set, sorted)
     converter.register_structure_hook(UUID, lambda text, _: UUID(text))
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
     converter.register_unstructure_hook(Schedule, spell_schedule)
@@ -60,6 +60,11 @@ def _make() -> OrjsonConverter:
     _spell_states(converter)
     _spell_verdicts(converter)
     return converter
+
+
+def _is_set(type_: Any) -> bool:
+    """Whether it is ``frozenset``, of whatever: a set has no order, but the same one is always spelt the same."""
+    return get_origin(type_) is frozenset or type_ is frozenset
 
 
 def _spell_states(converter: OrjsonConverter) -> None:
