@@ -222,6 +222,8 @@ class World:
                 self._judge(number, _end_of(run, self.flow), PLAINLY)
         if target is not None:
             self._judge(FLOW, target, AS_REAPER)
+        else:
+            self.runs[FLOW] = evolve(self.flow, epoch=self.flow.epoch + 1)
         self._end_lease(self.flow)
 
     def leave(self) -> None:
