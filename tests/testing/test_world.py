@@ -54,7 +54,7 @@ def test_the_tasks_of_a_process_that_is_gone_end_with_it_and_give_back_their_slo
 
 
 def test_slots_go_with_the_lease_of_a_suspended_run_which_can_be_resumed():
-    world = World(Birth(tasks=(frozenset({"a"}),), limits={"a": 1}))
+    world = World(Birth(role=Role.DEPLOYED, tasks=(frozenset({"a"}),), limits={"a": 1}))
     for number, state in ((FLOW, Running()), (1, Running()), (FLOW, Suspended())):
         world.propose(number, state)
 
