@@ -58,6 +58,11 @@ class Desk:
     async def ask(self, endpoint: endpoints.Endpoint[Any, Any], request: Any) -> Any:
         return await self.orchestrator.handle(endpoint, request)
 
+    async def together(self, *asked: Any) -> list[Any]:
+        """What is answered to requests that are judged in one batch."""
+        store, judge = self.orchestrator.store, self.orchestrator._judge
+        return list(await store.transact(lambda tx: judge(tx, asked)))
+
     async def create(self, owner: Owner | None = None, **fields: Any) -> FlowRunAnswer:
         id_ = clock.new_id()
         given = {

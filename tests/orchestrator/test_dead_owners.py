@@ -54,3 +54,15 @@ async def test_of_several_dead_owners_nothing_is_left_at_once(desk: Desk) -> Non
     await desk.orchestrator.open()
 
     assert await left(desk) == (0, 0)
+
+
+@pytest.mark.promise("P1")
+async def test_a_lease_on_a_run_that_is_not_there_is_in_nobody_s_way(desk: Desk) -> None:
+    await desk.start(DEAD)
+    await desk.orchestrator.store.transact(lambda tx: tx.execute("DELETE FROM flow_runs"))
+    other = await desk.start(DEAD)
+
+    await desk.orchestrator.open()
+
+    assert await left(desk) == (0, 0)
+    assert await desk.names(other.id) == ["Pending", "Running", "Crashed"]

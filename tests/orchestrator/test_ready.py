@@ -369,8 +369,7 @@ async def test_a_claim_is_not_in_the_way_of_another_schedule_nor_of_its_own_next
         run_id=first.id, state=Completed(), transition_id=clock.new_id(), epoch=first.epoch
     )
     claim = requests.ClaimFlowRun(run_id=mine[1].id, owner=this_process(), transition_id=clock.new_id())
-    store, judge = desk.orchestrator.store, desk.orchestrator._judge
-    answers = await store.transact(lambda tx: judge(tx, [end, claim]))
+    answers = await desk.together(end, claim)
     assert [type(answer.verdict) for answer in answers] == [Accept, Accept]
 
 
@@ -382,6 +381,5 @@ async def test_so_it_is_when_both_claims_are_judged_at_once(desk: Desk, world: W
         requests.ClaimFlowRun(run_id=run.id, owner=this_process(), transition_id=clock.new_id())
         for run in (first, second, first)
     ]
-    store, judge = desk.orchestrator.store, desk.orchestrator._judge
-    answers = await store.transact(lambda tx: judge(tx, claims))
+    answers = await desk.together(*claims)
     assert [type(answer.verdict) for answer in answers] == [Accept, Abort, Abort]

@@ -34,6 +34,7 @@ def reap(tx: Tx, desk: Desk, lease: Lease) -> None:
     owner not be dead after all, nothing that it says from then on is heard.
     """
     facts.load_tree(tx, desk, lease.run_id)
+    desk.leases.setdefault(lease.run_id, lease)  # it was loaded with its run, if that is there
     root = desk.flow_runs.get(lease.run_id)
     target = state_after_reaping(root, desk.now) if root else None
     if root is None:
@@ -54,6 +55,7 @@ def close_flow_run(tx: Tx, desk: Desk, request: CloseFlowRun) -> FlowRunAnswer:
     """
     facts.load_tree(tx, desk, request.run_id)
     run = desk.flow_run(request.run_id)
+    is_its_owner = run.epoch == request.epoch
     target = request.state
     if _is_cancelling(run) and target.type is not StateType.CANCELLED:
         target = Cancelled(message="Its process is gone.", cause="cancel_requested")
@@ -61,11 +63,11 @@ def close_flow_run(tx: Tx, desk: Desk, request: CloseFlowRun) -> FlowRunAnswer:
         _end_all_under(desk, run, target, request.epoch)
     asked: Asked = {"epoch": request.epoch, "new_owner": True, "draw": request.draw}
     verdict = desk.judge(run, target, request.transition_id, **asked)
-    desk.disown(run.id)
     run = desk.flow_run(run.id)
-    lease = desk.leases.get(run.id)
-    if lease is not None and lease.epoch == request.epoch and _can_do_without_process(run):
-        desk.end_lease(run.id)
+    if is_its_owner:
+        desk.disown(run.id)
+        if _is_for_anybody(run):
+            desk.end_lease(run.id)
     return FlowRunAnswer(verdict, run)
 
 
@@ -76,10 +78,9 @@ def _end_all_under(desk: Desk, root: FlowRun, target: State, epoch: int, *, caus
         _end(desk, child, state, epoch)
 
 
-def _can_do_without_process(run: FlowRun) -> bool:
-    """Whether it is over, or somebody else can take it up; only a custom rule keeps a closed run from it."""
-    left = {StateType.SCHEDULED, StateType.SUSPENDED}
-    return run.state is not None and (run.state.is_final or run.state.type in left)
+def _is_for_anybody(run: FlowRun) -> bool:
+    """Whether somebody else can take it up. One that is over has no lease any more; a custom rule may keep others."""
+    return run.state is not None and run.state.type in {StateType.SCHEDULED, StateType.SUSPENDED}
 
 
 def _is_cancelling(run: Run) -> bool:

@@ -143,17 +143,17 @@ def _turns(
 ) -> Iterator[_Turn]:
     """What each schedule says; those that object to nothing say it together."""
     free: list[FlowRun] = []
-    waiting: defaultdict[str, list[FlowRun]] = defaultdict(list)
-    busy: defaultdict[str, list[FlowRun]] = defaultdict(list)
+    waiting: defaultdict[str | None, list[FlowRun]] = defaultdict(list)
+    busy: defaultdict[str | None, list[FlowRun]] = defaultdict(list)
     for run in due:
         identity = schedule_of(run)
         is_bound = identity in strict and not has_begun(run)
-        (waiting[identity] if identity and is_bound else free).append(run)
+        (waiting[identity] if is_bound else free).append(run)
     for run in active:
-        busy[schedule_of(run) or ""].append(run)
+        busy[schedule_of(run)].append(run)
     yield _Turn(start=free)
-    for identity, runs in waiting.items():
-        yield _turn(strict[identity], runs, busy[identity], now)
+    for identity, overlap in strict.items():
+        yield _turn(overlap, waiting[identity], busy[identity], now)
 
 
 def _turn(overlap: Overlap, waiting: Sequence[FlowRun], active: Sequence[FlowRun], now: datetime) -> _Turn:
