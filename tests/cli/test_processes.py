@@ -213,3 +213,56 @@ def test_help_imports_neither_trio_nor_the_store():
 
     assert "flow-run" in answer.stdout
     assert {"trio", "apsw", "cattrs", "asyncio"} & set(answer.stderr.split()) == set()
+
+
+# --- before anything has begun
+
+SLOW_TO_IMPORT = """
+import os, sys
+print("importing", flush=True)
+sys.stdin.readline()
+os._exit(7)
+"""
+
+
+@pytest.fixture
+def start_importing(tmp_path):
+    """Starts ``trioflow``, which is still importing what it needs, until a line is written to it."""
+    with ExitStack() as stack:
+
+        def start(*prelude: str) -> subprocess.Popen[str]:
+            slow = tmp_path / "slow"
+            slow.mkdir()
+            (slow / "cyclopts.py").write_text(SLOW_TO_IMPORT)
+            process = subprocess.Popen(
+                [*prelude, sys.executable, "-m", "trioflow", "serve", "flows.py"],
+                env={**os.environ, "PYTHONPATH": str(slow)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            read_until(process, "importing")
+            return process
+
+        yield start
+
+
+def test_ctrl_c_while_it_is_being_imported_is_quiet(start_importing):
+    process = start_importing()
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_a_ctrl_c_that_is_ignored_stays_so_while_it_is_being_imported(start_importing):
+    process = start_importing("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+
+    process.send_signal(signal.SIGINT)
+    process.communicate("go on\n", timeout=30)
+
+    assert process.returncode == 7

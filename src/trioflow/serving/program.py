@@ -1,7 +1,9 @@
 """A program that does nothing but serve: its screen, its signals, and how it ends.
 
 The first SIGINT or SIGTERM stops claiming and lets runs finish for the drain time; the second ends them now, with
-their grace period; the third ends this process at once, and the shims end what is left of its runs.
+their grace period; the third ends this process at once, and the shims end what is left of its runs. One that comes
+before there is anything to finish takes back what has begun, such as a process that looks into a file, and exits as
+a process does that the signal ends.
 """
 
 from __future__ import annotations
@@ -53,11 +55,19 @@ logger = logging.getLogger("trioflow.serving")
 
 
 def run_program(main: Callable[[], Awaitable[T]]) -> T:
-    """What ``main`` returns, in a `trio.run` of its own, as befits a process that serves."""
+    """What ``main`` returns, in a `trio.run` of its own, as befits a process that serves.
+
+    Raises:
+        SystemExit: a signal came that ``main`` did not mind itself.
+    """
     sys.setswitchinterval(_SWITCH_SECONDS)
     _open_streams()
     show_on_console(current_settings().log_level)
-    return trio.run(_plainly, main)
+    answers: list[T] = []
+    signalled = trio.run(_ended_by_signals, main, answers)
+    if signalled is not None:
+        raise SystemExit(_EXIT_CODE + signalled)
+    return answers[0]
 
 
 def _open_streams() -> None:
@@ -65,10 +75,6 @@ def _open_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
-
-
-async def _plainly(main: Callable[[], Awaitable[T]]) -> T:
-    return await main()
 
 
 async def until_signalled(
@@ -163,12 +169,28 @@ async def _asked_for(client: Client, deployment: Deployment) -> UUID:
 # --- signals
 
 
+async def _ended_by_signals(main: Callable[[], Awaitable[T]], answers: list[T]) -> int | None:
+    """Await ``main``, and keep its answer; a signal that it does not mind itself cancels it, and is returned."""
+    ending: list[int] = []
+
+    async def heed(signals: AsyncIterator[int]) -> None:
+        ending.append(await anext(signals))
+        nursery.cancel_scope.cancel()
+
+    with trio.open_signal_receiver(*_heeded_signals()) as signals:
+        async with own_nursery() as nursery:
+            nursery.start_soon(heed, signals)
+            answers.append(await main())
+            nursery.cancel_scope.cancel()
+    return None if answers else ending[0]
+
+
 async def _minding_signals(
     main: Callable[[], Awaitable[object]], stop: Callable[[], object] | None = None
 ) -> None:
     """Await ``main``: the first signal calls ``stop``, where there is one, the next cancels, one more ends it all."""
     scope = trio.CancelScope()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*_heeded_signals()) as signals:
         async with own_nursery() as nursery:
             nursery.start_soon(_end_at, signals, scope, stop)
             with scope:
@@ -176,21 +198,32 @@ async def _minding_signals(
             nursery.cancel_scope.cancel()
 
 
+def _heeded_signals() -> list[signal.Signals]:
+    """Those that end it; not Ctrl-C where that was ignored when it was started, as in the background of a script."""
+    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return [signal.SIGTERM] if is_ignored else [signal.SIGTERM, signal.SIGINT]
+
+
 async def _end_at(
     signals: AsyncIterator[int], scope: trio.CancelScope, stop: Callable[[], object] | None
 ) -> None:
-    if stop is not None:
-        await _next_of(signals)
-        try:
-            stop()
-        except RunnerError:  # It has not begun yet: there is nothing that could go on.
-            scope.cancel()
+    await _next_of(signals)
+    if stop is not None and _has_begun(stop):
         drain = current_settings().drain_seconds
         logger.warning("Stopping: runs have up to %g s to finish; one more signal ends them now.", drain)
-    await _next_of(signals)
+        await _next_of(signals)
     logger.warning("Ending every run now; one more signal ends this process at once.")
     scope.cancel()
     os._exit(_EXIT_CODE + await _next_of(signals))
+
+
+def _has_begun(stop: Callable[[], object]) -> bool:
+    """Stops it, if there is anything to stop."""
+    try:
+        stop()
+    except RunnerError:
+        return False
+    return True
 
 
 async def _next_of(signals: AsyncIterator[int]) -> int:
