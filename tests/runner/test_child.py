@@ -6,6 +6,7 @@ import math
 
 import pytest
 import trio
+from attrs import evolve
 
 from trioflow import clock
 from trioflow.core.runs import NO_RETRIES, RetryPolicy
@@ -23,7 +24,7 @@ from trioflow.core.states import (
 from trioflow.core.verdicts import Abort, Accept
 from trioflow.errors import ForeignRun
 from trioflow.processes import this_process
-from trioflow.runner.child import LEAVE_SECONDS, OVER_TIME_SECONDS, ChildClient
+from trioflow.runner.child import HOOK_LATE_SECONDS, LEAVE_SECONDS, OVER_TIME_SECONDS, ChildClient
 from trioflow.wire import endpoints, requests
 from trioflow.wire.filters import FlowRunFilter
 
@@ -319,11 +320,12 @@ async def test_a_process_whose_run_is_over_has_its_time_to_leave_after_each_word
 
 
 @pytest.mark.promise("P10")
-async def test_hooks_have_their_time_besides_until_they_are_settled(child, place, autojump_clock):
+async def test_hooks_have_their_time_until_they_are_settled(child, autojump_clock):
+    child._settings = evolve(child._settings, hook_seconds=60)
     await child.call(*prepare(child.run, hooked=frozenset({StateType.FAILED})))
     await child.call(*flow_state(child.run, Running()))
     await child.call(*flow_state(child.run, Failed()))
-    assert child.leaving.deadline == trio.current_time() + LEAVE_SECONDS + place.settings.hook_seconds
+    assert child.leaving.deadline == trio.current_time() + 60 + HOOK_LATE_SECONDS
     await child.call(*settle(child.run))
     assert child.leaving.deadline == trio.current_time() + LEAVE_SECONDS
     await child.call(*log_of(child.run))

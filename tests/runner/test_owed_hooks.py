@@ -10,7 +10,7 @@ from tests.infrastructure.trees import alive
 from tests.runner.conftest import Programs
 from trioflow.core.states import StateType
 from trioflow.processes import this_process
-from trioflow.runner import child, hooks
+from trioflow.runner import child
 from trioflow.runner.hooks import call_owed
 from trioflow.wire import endpoints, requests
 
@@ -88,16 +88,44 @@ async def test_a_hook_that_takes_its_process_down_stays_owed_and_changes_nothing
 
 
 @pytest.mark.promise("P10", "P6")
-async def test_a_hook_that_blocks_its_process_is_ended(books, owed, place, monkeypatch):
-    for module in (child, hooks):
-        monkeypatch.setattr(module, "LEAVE_SECONDS", 0.0)
+async def test_a_hook_that_blocks_its_process_is_ended_when_its_own_time_and_the_grace_are_over(
+    books, owed, place
+):
     watched, (item,) = await owed(HANGS)
-    hasty = evolve(place, settings=evolve(place.settings, hook_seconds=0.5, start_seconds=2))
-    with trio.fail_after(10):
+    hasty = evolve(place, settings=evolve(place.settings, hook_seconds=0.5))
+    with trio.fail_after(20):
         await call_owed(item, hasty, entrypoint=watched.entrypoint)
 
     assert alive(watched.mark) == {}
     assert (await books.run(watched.run.id)).state == item.state
+    assert (await books.said(watched.run.id, "runner"))[-1] == (
+        "The hooks took too long; their process was ended."
+    )
+
+
+TWO = """
+def first(flow, flow_run, state):
+    time.sleep(0.8)
+
+async def second(flow, flow_run, state):
+    time.sleep(0.8)
+
+@flow(on_crashed=[first, second])
+async def f():
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.promise("P10")
+async def test_each_of_several_hooks_has_its_own_time_even_if_it_blocks_the_loop(
+    books, owed, place, monkeypatch
+):
+    monkeypatch.setattr(child, "HOOK_LATE_SECONDS", 0.2)
+    watched, (item,) = await owed(TWO)
+    hasty = evolve(place, settings=evolve(place.settings, hook_seconds=1.0, log_level=40))
+    await call_owed(item, hasty, entrypoint=watched.entrypoint)
+
+    assert await take(books, watched) == ()
 
 
 @pytest.mark.promise("P10")

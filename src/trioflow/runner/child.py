@@ -38,6 +38,7 @@ from trioflow.wire.requests import (
     ProposeFlowRunState,
     ProposeTaskRunState,
     ReadFlowRun,
+    ReadHistory,
     ReadTaskRun,
     RenameRun,
     SettleHooks,
@@ -50,7 +51,9 @@ Reply = TypeVar("Reply")
 OVER_TIME_SECONDS = 0.3
 """How long an attempt whose time is over may take to say so itself."""
 LEAVE_SECONDS = 10.0
-"""How long a process whose run is over may be silent before it is ended; hooks have their own time besides."""
+"""How long a process whose run is over may be silent before it is ended; one that calls hooks may be for longer."""
+HOOK_LATE_SECONDS = 1.0
+"""How long after its deadline a hook's process may say that the hook has passed it."""
 
 _ENDS_HERE = "The runner ends this run."
 _LEAVES = frozenset({StateType.SUSPENDED, *(type_ for type_ in StateType if type_.is_final)})
@@ -89,6 +92,8 @@ class ChildClient:
     """The root run, as far as its process has told."""
     _witness: Witness
     _settings: Settings
+    calls_hooks: bool = False
+    """It runs nothing: it is there for the hooks of a final state, and reads the run's history before each of them."""
     prepared: bool = field(default=False, init=False)
     """The flow is loaded: from now on the process heeds what comes over the link."""
     ending: State | None = field(default=None, init=False)
@@ -226,9 +231,8 @@ class ChildClient:
                 self._note_options(timeout, hooked)
             case RenameRun(run_id=self.run.id, name=name), _:
                 self.run = evolve(self.run, name=name)
-            case SettleHooks(run_id=self.run.id), _:
-                self._settled = True
-                self.leave_within(LEAVE_SECONDS)
+            case ((ReadHistory(run_id=self.run.id) | SettleHooks(run_id=self.run.id)), _):
+                self._note_hooks(is_settled=isinstance(request, SettleHooks))
             case _:
                 pass
 
@@ -254,7 +258,15 @@ class ChildClient:
             case _:
                 pass
 
+    def _note_hooks(self, *, is_settled: bool) -> None:
+        self._settled = self._settled or is_settled
+        if is_settled:
+            self.leave_within(LEAVE_SECONDS)
+        elif self.calls_hooks:
+            self.leave_within(self._settings.hook_seconds + HOOK_LATE_SECONDS)
+
     def _silence(self) -> float:
         """Seconds that a process whose run is over may say nothing: each hook that it calls is a word."""
-        owes_hooks = self.run.state is not None and self.run.state.type in self._hooked and not self._settled
-        return LEAVE_SECONDS + (self._settings.hook_seconds if owes_hooks else 0.0)
+        if self._settled or self.run.state is None or self.run.state.type not in self._hooked:
+            return LEAVE_SECONDS
+        return max(LEAVE_SECONDS, self._settings.hook_seconds + HOOK_LATE_SECONDS)
