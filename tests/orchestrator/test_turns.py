@@ -70,6 +70,27 @@ async def test_a_run_that_awaits_its_retry_in_no_process_has_its_turn_still(
     assert await desk.names(runs[0].id) == ["Scheduled", "Pending", "Running", "AwaitingRetry"]
 
 
+@pytest.mark.promise("P5")
+@pytest.mark.parametrize("overlap", NEVER_TWO)
+async def test_so_it_has_in_its_own_process_when_its_deployment_was_deleted_and_made_again(
+    desk: Desk, world: World, overlap: Overlap
+) -> None:
+    kept = DeploymentSchedule(schedule=EACH_MINUTE, overlap=overlap, catch_up=CatchUp(10))
+    deployment = await desk.deploy(kept, retry=RetryPolicy(retries=1))
+    world.forward(minutes=1)
+    first = await begin(desk, deployment)
+    await desk.propose(first.id, Failed(), epoch=first.epoch)
+    await desk.delete(deployment)
+    again = await desk.deploy(kept)
+    runs = await desk.runs(again)
+
+    refused = await desk.claim(runs[0].id)
+
+    reason = f"Another run of its schedule is going on ({first.name}), and they do not overlap."
+    assert refused.verdict == Abort(reason, runs[0].state)
+    assert await desk.names(first.id) == ["Scheduled", "Pending", "Running", "AwaitingRetry"]
+
+
 @pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.BUFFER_ONE])
 async def test_beside_one_that_is_due_the_next_one_is_not_told_early(
     desk: Desk, world: World, overlap: Overlap
