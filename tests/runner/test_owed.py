@@ -180,3 +180,16 @@ async def test_a_runner_that_is_stopped_ends_in_peace_although_nobody_can_say_wh
             runner.stop()
 
         assert "Hooks that runner 'my-runner' may owe are left to the next one: disk full" in caplog.messages
+
+
+@pytest.mark.promise("P10")
+@pytest.mark.parametrize("deployed", [True, False])
+async def test_the_hooks_of_a_single_run_are_called_although_its_deployment_is_not_served(
+    autojump_clock, deployed
+):
+    hooks = Hooks(die)
+    async with in_house(hooks) as house:
+        run = await (house.run_of(HOOKED) if deployed else house.run_of_nothing(hooked=HOOKED.hooked))
+        state = await house.runner().execute_flow_run(run.id)
+
+        assert (state.name, [run_id for run_id, _ in hooks.called]) == ("Crashed", [run.id])

@@ -106,6 +106,7 @@ class Claims:
                 # No checkpoint since the answer: a run that was claimed is supervised, whoever is cancelled.
                 self._nursery.start_soon(self._own, hand, run, name=f"flow run {run.name}")
                 hand.run = run
+                self.served.take_on(run)
         finally:
             if hand.run is None:
                 self._let_go(hand)

@@ -43,8 +43,8 @@ class Owed:
         """
         request = TakeOwedHooks(
             owner=this_process(),
-            deployment_ids=self._claims.served.ids,
-            entrypoints=self._claims.served.entrypoints,
+            deployment_ids=self._claims.served.hook_ids,
+            entrypoints=self._claims.served.hook_entrypoints,
             busy=frozenset({*self._claims.in_hand, *self._calling}),
         )
         taken = await self._claims.place.client.call(TAKE_OWED_HOOKS, request)
