@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from attrs import evolve
-
 from trioflow.core.decisions import (
     Decision,
     Effect,
@@ -22,7 +20,7 @@ from trioflow.core.decisions import (
     ReleaseSlots,
     RememberResult,
 )
-from trioflow.core.runs import FlowRun, Run, RunTimes, TaskRun
+from trioflow.core.runs import FlowRun, Run, RunTimes, TaskRun, changed
 from trioflow.core.states import AWAITING_RETRY, State, StateType
 from trioflow.core.verdicts import Accept, Reject
 
@@ -53,10 +51,18 @@ def write_down(
             name, counted = state.name, _flow_run(run, state, retried=retried, new_owner=proposal.new_owner)
         case _:
             name, counted = _name(run, state), _task_run(run, state, proposal.facts.parent, retried=retried)
-    state = evolve(state, id=proposal.transition_id, timestamp=proposal.now, name=name)
-    after: Run = evolve(run, state=state, version=run.version + 1, times=_times(run, state), **counted)
-    verdict = Accept(state) if chosen is None else Reject(state, chosen, written=True)
-    return Decision(verdict=verdict, run=after, effects=(*effects, *_effects(after, state)))
+    written = State(
+        type=state.type,
+        name=name,
+        message=state.message,
+        details=state.details,
+        data=state.data,
+        id=proposal.transition_id,
+        timestamp=proposal.now,
+    )
+    after: Run = changed(run, state=written, version=run.version + 1, times=_times(run, written), **counted)
+    verdict = Accept(written) if chosen is None else Reject(written, chosen, written=True)
+    return Decision(verdict=verdict, run=after, effects=(*effects, *_effects(after, written)))
 
 
 def _flow_run(run: FlowRun, state: State, *, retried: bool, new_owner: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trioflow.orchestrator.desk import Desk
     from trioflow.store.store import Tx
 
-_NEVER_CHANGES = frozenset({"id", "flow_id", "root_id", "parent_task_run_id", "created"})
+_NEVER_CHANGES = frozenset({"id", "flow_id", "root_id", "parent_task_run_id", "fire_key", "created"})
 _NEVER_CHANGES_IN_A_TASK_RUN = frozenset(
     {"id", "flow_run_id", "root_id", "task_key", "dynamic_key", "inputs", "created"}
 )

@@ -30,7 +30,7 @@ from trioflow.core.decisions import (
     TakeSlots,
 )
 from trioflow.core.leases import Lease, Owner
-from trioflow.core.runs import FlowRun, Run, TaskRun
+from trioflow.core.runs import FlowRun, Run, TaskRun, changed
 from trioflow.core.states import State
 from trioflow.core.tables import Table, decide
 from trioflow.core.verdicts import Reject, Verdict
@@ -254,7 +254,7 @@ class Desk:
     def _mirror(self, child: FlowRun, state: State, task_run_id: UUID) -> None:
         parent = self.task_run(task_run_id)
         shown = evolve(state, id=clock.new_id()).with_details(child_flow_run_id=child.id)
-        mirrored = evolve(
+        mirrored = changed(
             parent, state=shown, version=parent.version + 1, times=child.times, attempt=child.attempt
         )
         self.put(mirrored)

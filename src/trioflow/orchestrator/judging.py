@@ -9,7 +9,7 @@ from attrs import evolve
 from trioflow import clock, processes
 from trioflow.core.leases import Lease, lease_end
 from trioflow.core.parameter_schema import check_parameters
-from trioflow.core.runs import NO_RETRIES, FlowRun, TaskRun
+from trioflow.core.runs import NO_RETRIES, FlowRun, TaskRun, changed
 from trioflow.core.states import Cancelled, Pending, Scheduled, StateType
 from trioflow.core.verdicts import Abort, Accept
 from trioflow.errors import RunAborted, RunNotFound
@@ -171,8 +171,8 @@ def claim_flow_run(tx: Tx, desk: Desk, request: ClaimFlowRun) -> FlowRunAnswer:
         return FlowRunAnswer(Abort(rival, run.state), run)
     if request.rerun and run.state is not None and run.state.is_final:
         run = _schedule_again(desk, run)
-    if run.retry == NO_RETRIES:
-        run = evolve(run, retry=request.retry)
+    if run.retry == NO_RETRIES and request.retry != NO_RETRIES:
+        run = changed(run, retry=request.retry)
     verdict = desk.judge(run, Pending(), request.transition_id, new_owner=True)
     run = desk.flow_runs[run.id]
     if isinstance(verdict, Accept):

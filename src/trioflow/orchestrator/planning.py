@@ -12,11 +12,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from attrs import evolve
-
 from trioflow import clock
 from trioflow.core.keys import drawn_run_name
-from trioflow.core.runs import FlowRun
+from trioflow.core.runs import FlowRun, changed
 from trioflow.core.schedules.identity import fire_key
 from trioflow.core.schedules.window import Planning, Standing, plan
 from trioflow.core.states import Scheduled
@@ -61,7 +59,7 @@ def look(tx: Tx, desk: Desk, deployment: Deployment, stored: StoredSchedule) -> 
     for fire in owed.create:
         if fire not in found:
             run = run_of(deployment, clock.new_id(), drawn_run_name(clock.draw()), desk.now)
-            run = evolve(run, fire_key=fire_key(stored.identity, fire))
+            run = changed(run, fire_key=fire_key(stored.identity, fire))
             desk.judge(run, Scheduled(fire), clock.new_id())
     settled = max(looked, desk.now)
     plan_at = _plan_at(desk.now, [fire for fire in planned.keys() | set(owed.create) if fire > settled])

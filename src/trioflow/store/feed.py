@@ -36,7 +36,9 @@ class Feed:
         Raises:
             StoreClosed: `close` was called.
         """
-        await trio.lowlevel.checkpoint()
+        if self.newest > after:
+            await trio.lowlevel.checkpoint()
+            return self.newest
         self.waiting += 1
         if not self.wanted:
             self.wanted = True

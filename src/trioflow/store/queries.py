@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +47,23 @@ def select_in(tx: Tx, select: str, column: str, values: Iterable[Any]) -> Sequen
     wanted = list(dict.fromkeys(values))
     if not wanted:
         return ()
+    condition = f"{select} WHERE {column}"
     if len(wanted) <= _MOST_AT_ONCE:
-        return _select_some(tx, f"{select} WHERE {column}", wanted)
+        return _select_some(tx, condition, wanted)
     found: list[Row] = []
     for start in range(0, len(wanted), _MOST_AT_ONCE):
-        found += _select_some(tx, f"{select} WHERE {column}", wanted[start : start + _MOST_AT_ONCE])
+        found += _select_some(tx, condition, wanted[start : start + _MOST_AT_ONCE])
     return found
 
 
 def _select_some(tx: Tx, condition: str, some: list[Any]) -> Sequence[Row]:
     room = 1 << (len(some) - 1).bit_length()
-    return tx.execute(f"{condition} IN ({', '.join('?' * room)})", some + some[-1:] * (room - len(some)))
+    return tx.execute(_in(condition, room), some + some[-1:] * (room - len(some)))
+
+
+@cache
+def _in(condition: str, room: int) -> str:
+    return f"{condition} IN ({', '.join('?' * room)})"
 
 
 def insert(table: str, columns: Sequence[str]) -> str:

@@ -6,11 +6,12 @@ Hand-written, for this is the hot path; empty collections and absent details are
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
-from attrs import asdict
+from attrs import asdict, fields
 
 from trioflow.core.leases import Lease, Owner
 from trioflow.core.recorded import RecordedResult
@@ -69,9 +70,8 @@ LEASE_COLUMNS = ("run_id", "epoch", "host", "pid", "started", "expires")
 OWED_COLUMNS = ("run_id", "version", "state_type", "host", "pid", "started", "tries")
 LOG_COLUMNS = ("number", "flow_run_id", "task_run_id", "logger", "level", "message", "at")
 
-
-_last_spelt: tuple[datetime | None, str] = None, ""
-"""The instant that was spelt last: a batch has one, and writes it a dozen times for each task."""
+_INSTANTS_KEPT = 1024
+"""Each transition of a run writes all of its instants once more, and a batch its own one for each row."""
 
 
 def flow_run_row(run: FlowRun) -> Row:
@@ -249,15 +249,13 @@ def cached_state_from(row: Sequence[Any]) -> State | None:
 
 
 def instant_text(instant: datetime | None) -> str | None:
-    """ISO 8601 with microseconds: text order is time order."""
-    if instant is None:
-        return None
-    global _last_spelt  # noqa: PLW0603 - a pair, replaced as a whole, that any thread may see
-    spelt, text = _last_spelt
-    if spelt is not instant:
-        text = instant.isoformat(timespec="microseconds")
-        _last_spelt = instant, text
-    return text
+    """ISO 8601 in UTC with microseconds: text order is time order."""
+    return None if instant is None else _spelt(instant)
+
+
+@lru_cache(_INSTANTS_KEPT)
+def _spelt(instant: datetime) -> str:
+    return instant.isoformat(timespec="microseconds")
 
 
 def json_text(value: Any) -> str:
@@ -334,10 +332,11 @@ def retry_from(text: str | None) -> RetryPolicy:
 def _details_text(details: StateDetails) -> str | None:
     if details is NO_DETAILS:
         return None
-    given = {name: value for name, value in asdict(details).items() if value is not None}
+    given = {name: value for name in _DETAILS if (value := getattr(details, name)) is not None}
     return json_text(given) if given else None
 
 
+_DETAILS = tuple(field.name for field in fields(StateDetails))
 _INSTANTS = ("scheduled_time", "cache_expiration", "pause_timeout")
 
 
@@ -353,12 +352,13 @@ def _details_from(text: str | None) -> StateDetails:
     return StateDetails(**fields)
 
 
+_RESULT = tuple(field.name for field in fields(RecordedResult))
+
+
 def _data_text(data: Any) -> str | None:
-    return (
-        json_text({name: value for name, value in asdict(data).items() if value})
-        if data is not None
-        else None
-    )
+    if data is None:
+        return None
+    return json_text({name: value for name in _RESULT if (value := getattr(data, name))})
 
 
 def set_text(values: Iterable[str]) -> str | None:

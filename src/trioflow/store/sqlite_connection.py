@@ -279,6 +279,8 @@ def _connect(path: str, name: str, flags: int, vfs: str | None) -> apsw.Connecti
     # A name in double quotes that is no column is a mistake, not a text.
     sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
     sqlite.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+    # One plan for each statement: else one with a range and an order is planned anew each time that it is run.
+    sqlite.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return sqlite
 
 

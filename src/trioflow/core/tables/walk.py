@@ -8,10 +8,14 @@ walk, and the edits are forgotten. What nobody objected to is accepted and writt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from attrs import evolve, fields_dict
 
 from trioflow.core.bookkeeping import FOR_EDITS, write_down
 from trioflow.core.decisions import Answer, Decision, Edit, Effect, Fence, Proposal, Rule
+from trioflow.core.runs import Run, changed
 from trioflow.core.states import StateType
 from trioflow.core.tables.grid import Closed, Row, Table
 from trioflow.core.verdicts import Abort, Accept, Reject, Wait
@@ -115,11 +119,16 @@ def _edited(rule: Rule, proposal: Proposal, edit: Edit) -> Proposal:
         raise RuleError(
             f"The rule {rule.name} edited {proposal.state.type} into {state.type}; it may only reject it."
         )
-    if forbidden := edit.run.keys() - (FOR_EDITS & fields_dict(type(proposal.run)).keys()):
+    run = _edited_run(rule, proposal.run, edit.run) if edit.run else proposal.run
+    return evolve(proposal, state=state, run=run)
+
+
+def _edited_run(rule: Rule, run: Run, edit: Mapping[str, Any]) -> Run:
+    if forbidden := edit.keys() - (FOR_EDITS & fields_dict(type(run)).keys()):
         raise RuleError(
             f"The rule {rule.name} edited {', '.join(sorted(forbidden))}, which is not for rules to write."
         )
-    return evolve(proposal, state=state, run=evolve(proposal.run, **edit.run))
+    return changed(run, **edit)
 
 
 def _is_closed(table: Table, proposal: Proposal, to: StateType) -> bool:

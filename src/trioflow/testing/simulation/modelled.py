@@ -41,6 +41,8 @@ class Models:
     _durations: Mapping[UUID, Duration]
     """By deployment; the others take a minute at most."""
     _sessions: dict[UUID, Session] = field(factory=dict[UUID, Session])
+    _first: Session | None = None
+    """Whose recorder and shipper serve for all: nothing is recorded, and nobody says anything."""
 
     async def __call__(
         self,
@@ -53,7 +55,7 @@ class Models:
         """Take the run to its end."""
         del entrypoint, task_status
         duration = self._durations.get(run.deployment_id or run.id, a_minute_at_most)
-        session = self._sessions[run.id] = Session.under(place.client, run.id, run.epoch)
+        session = self._sessions[run.id] = self._session_of(run, place.client)
         modelled = ModelledRun(
             run=run,
             session=session,
@@ -66,6 +68,17 @@ class Models:
             return await modelled.to_its_end()
         finally:
             del self._sessions[run.id]
+
+    def _session_of(self, run: FlowRun, client: Client) -> Session:
+        first = self._first = self._first or Session.under(client, run.id, run.epoch)
+        return Session(
+            client=client,
+            settings=first.settings,
+            root_id=run.id,
+            epoch=run.epoch,
+            recorder=first.recorder,
+            shipper=first.shipper,
+        )
 
     def hear(self, change: Change) -> None:
         """Somebody asked for the end of a run, or ended it."""

@@ -142,10 +142,12 @@ def ordered(order: Order) -> Generator[None]:
     collected = gc.isenabled()
     gc.collect()
     gc.disable()
+    gc.freeze()  # What is there before, all modules that is, need not be gone through each time.
     try:
         yield
     finally:
         private._r, private._ALLOW_DETERMINISTIC_SCHEDULING = before
+        gc.unfreeze()
         if collected:
             gc.enable()
 

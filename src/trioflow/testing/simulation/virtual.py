@@ -14,8 +14,6 @@ from attrs import define, field
 
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0x2 << 62
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @final
@@ -28,11 +26,13 @@ class VirtualWorld:
     _seed: str
     _zero: datetime = field(init=False)
     """What the wall clock showed at Trio's time 0."""
+    _zero_seconds: float = field(init=False)
+    """The same, in seconds since 1970."""
     _ids: random.Random = field(init=False)
     _chance: random.Random = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._zero = self.start.astimezone(UTC)
+        self._set(self.start.astimezone(UTC))
         self._ids = self.stream("ids")
         self._chance = self.stream("draws")
 
@@ -46,7 +46,7 @@ class VirtualWorld:
 
     def new_id(self) -> UUID:
         """A UUIDv7 of the virtual millisecond; the rest is drawn."""
-        milliseconds = (self.now() - _EPOCH) // _MILLISECOND
+        milliseconds = int((self._zero_seconds + trio.current_time()) * 1000)
         chance = self._ids.getrandbits(74)
         return UUID(
             int=milliseconds << 80 | _VERSION_7 | (chance >> 62) << 64 | _VARIANT | chance & (1 << 62) - 1
@@ -58,7 +58,10 @@ class VirtualWorld:
 
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward, or back: nobody's sleep gets shorter or longer."""
-        self._zero += timedelta(seconds=seconds)
+        self._set(self._zero + timedelta(seconds=seconds))
+
+    def _set(self, zero: datetime) -> None:
+        self._zero, self._zero_seconds = zero, zero.timestamp()
 
 
 @contextmanager
