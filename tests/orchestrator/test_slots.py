@@ -7,7 +7,7 @@ import trio
 
 from tests.orchestrator.conftest import DEAD, Desk
 from trioflow.core.runs import RetryPolicy
-from trioflow.core.states import Cancelled, Completed, Crashed, Failed
+from trioflow.core.states import Cancelled, Completed, Crashed, Failed, Running, StateType
 from trioflow.core.verdicts import Abort, Accept, Wait
 from trioflow.wire.replies import TaskRunAnswer
 
@@ -83,3 +83,16 @@ async def test_a_limit_that_is_taken_away_limits_nobody(desk: Desk) -> None:
     await desk.limit("db", 0)
     await desk.limit("db", None)
     assert isinstance((await desk.begin(await desk.start(), **TAGGED)).verdict, Accept)
+
+
+@pytest.mark.promise("P3")
+async def test_a_task_of_a_run_that_nobody_owns_can_hold_no_slot_and_is_told_so(desk: Desk) -> None:
+    await desk.limit("db", 1)
+    run = (await desk.create()).run
+    run = (await desk.propose(run.id, Running())).run
+    limited, free = await desk.begin(run, 0, **TAGGED), await desk.begin(run, 1)
+
+    reason = "A slot of db is tied to a lease, and no process owns this task's flow run."
+    assert (limited.verdict, limited.run.state.type) == (Abort(reason, limited.run.state), StateType.PENDING)
+    assert isinstance(free.verdict, Accept)
+    assert await desk.rows("SELECT * FROM slots") == []

@@ -33,7 +33,7 @@ from trioflow.core.leases import Lease, Owner
 from trioflow.core.runs import FlowRun, Run, TaskRun, changed
 from trioflow.core.states import State
 from trioflow.core.tables import Table, decide
-from trioflow.core.verdicts import Reject, Verdict
+from trioflow.core.verdicts import Abort, Reject, Verdict
 from trioflow.errors import RunNotFound, TrioflowBug
 from trioflow.orchestrator.decoded import Decoded
 from trioflow.wire.requests import LogRecord
@@ -181,8 +181,17 @@ class Desk:
                 **asked,
             ),
         )
+        decision = self._tied_to_a_lease(decision, run)
         self._take(decision)
         return decision.verdict
+
+    def _tied_to_a_lease(self, decision: Decision, run: Run) -> Decision:
+        """The same, unless it gives slots to a run that nobody owns: nobody could ever give them back in its place."""
+        tags = {tag for effect in decision.effects if isinstance(effect, TakeSlots) for tag in effect.tags}
+        if not tags or (run.root_id or run.id) in self.leases:
+            return decision
+        reason = f"A slot of {', '.join(sorted(tags))} is tied to a lease, and no process owns this task's flow run."
+        return Decision(verdict=Abort(reason, run.state))
 
     def _facts(self, table: Table, run: Run, state: State, transition_id: UUID) -> Facts:
         read = table.facts(run.state.type if run.state else None, state.type)
