@@ -152,7 +152,8 @@ class Loop:
                 left = min(left, (due - clock.now()).total_seconds())
             if left <= 0:
                 return
-            with trio.move_on_after(left if clock.is_steady() else min(left, self.look_seconds)):
+            looks = due is not None and not clock.is_steady()
+            with trio.move_on_after(min(left, self.look_seconds) if looks else left):
                 await self.bell.wait()
 
     # --- failing

@@ -78,3 +78,13 @@ async def stubborn() -> None:
 @trioflow.flow
 async def failing() -> None:
     raise ValueError("as it was meant to")
+
+
+@trioflow.flow
+async def patient(parts: int = 8) -> int:
+    """Long enough for somebody to pause it, and resume it."""
+    total = 0
+    for number in range(parts):
+        total = await add(total, number)
+        await trio.sleep(8)
+    return total

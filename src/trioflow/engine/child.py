@@ -18,8 +18,9 @@ from uuid import UUID
 import trio
 from attrs import frozen
 
+from trioflow.client.client import Client
 from trioflow.client.connect import use_client
-from trioflow.client.link import LinkClient, inherited_link, open_link
+from trioflow.client.link import inherited_link, open_link
 from trioflow.engine.console import keep_runs_off_console
 from trioflow.engine.edges import own_nursery
 from trioflow.engine.ends import Ends
@@ -107,12 +108,13 @@ async def _linked(orders: Orders, stream: trio.SocketStream, load_flow: Loader) 
         ends = Ends(client)
         nursery.start_soon(ends.heed_requests)
         nursery.start_soon(ends.heed_link)
-        status = await ends.heeded(partial(carry_out, client, orders, load_flow))
+        with ends.hearing_signals():
+            status = await ends.heeded(partial(carry_out, client, orders, load_flow))
         nursery.cancel_scope.cancel()
     return status
 
 
-async def carry_out(client: LinkClient, orders: Orders, load_flow: Loader) -> int:
+async def carry_out(client: Client, orders: Orders, load_flow: Loader) -> int:
     """Do what the orders say, until it is done or cancelled; the exit status."""
     try:
         if orders.hooks is None:

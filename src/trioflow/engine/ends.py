@@ -44,20 +44,31 @@ class Ends:
         self._scope.cancel(await self._client.wait_closed())
         self._status = self._status or _LINK_CLOSED
 
+    def hear(self, number: int) -> None:
+        """Cancels the run: a signal has come that asks for its end."""
+        self._status = 128 + number
+        self._scope.cancel(_REASONS[signal.Signals(number)])
+
     async def heeded(self, run: Callable[[], Awaitable[int]]) -> int:
         """Await ``run``, which is cancelled when something ends it; its exit status, or that of what ended it."""
+        status = 0
+        with self._scope:
+            status = await run()
+        return self._status or status
+
+    @contextmanager
+    def hearing_signals(self) -> Generator[None]:
+        """Within the block, signals that come to this process are heard; it outlives no second one."""
         token = trio.lowlevel.current_trio_token()
 
         def end(number: int, _frame: FrameType | None) -> None:
             if self._status > 128:
                 os._exit(128 + number)
             self._status = 128 + number
-            token.run_sync_soon(self._scope.cancel, _REASONS[signal.Signals(number)])
+            token.run_sync_soon(self.hear, number)
 
-        status = 0
-        with handling(dict.fromkeys(_REASONS, end)), self._scope:
-            status = await run()
-        return self._status or status
+        with handling(dict.fromkeys(_REASONS, end)):
+            yield
 
 
 @contextmanager

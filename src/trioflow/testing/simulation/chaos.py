@@ -10,7 +10,9 @@ import trio
 from attrs import define
 
 from trioflow.testing.simulation.machine import Process
+from trioflow.testing.simulation.orders import Orders
 from trioflow.testing.simulation.simulation import Simulation
+from trioflow.testing.simulation.sometimes import LINK_CUT
 
 _HOUR = 3600.0
 _MOST_STEPS = 400
@@ -39,6 +41,7 @@ class Chaos:
             self._stop_runner: faults.runner_stops,
             self._begin_outage: faults.outages,
             self._set_clock: faults.clock_jumps,
+            self._cut_link: faults.link_cuts,
         }
         async with trio.open_nursery() as nursery:
             for do, rate in rates.items():
@@ -46,6 +49,8 @@ class Chaos:
                     nursery.start_soon(self._again_and_again, do, rate)
             if faults.cancels:
                 nursery.start_soon(self._cancel_runs, faults.cancels)
+            if faults.orders:
+                nursery.start_soon(Orders(self._simulation, self._chance).give, faults.orders)
 
     async def _again_and_again(self, do: Callable[[], object], rate: float) -> None:
         while True:
@@ -89,6 +94,13 @@ class Chaos:
 
     def _set_clock(self) -> None:
         self._simulation.jump(self._chance.choice(_JUMPS))
+
+    def _cut_link(self) -> None:
+        if children := self._children():
+            victim = self._chance.choice(children)
+            self._simulation.journal.fault(f"the link of {victim.name} is cut")
+            self._simulation.journal.note(LINK_CUT)
+            victim.cut()
 
     async def _cancel_runs(self, rate: float) -> None:
         while True:

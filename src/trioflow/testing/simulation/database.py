@@ -57,6 +57,8 @@ class Database:
     halt: Callable[[BaseException], object]
     """Ends the simulation."""
     observers: list[Observer] = field(factory=list[Observer])
+    hear: Callable[[object], object] = lambda _: None
+    """Told each answer that is given."""
     outage_until: float = 0.0
     leased: trio.Event = field(factory=trio.Event)
     """Set while there are leases, if anybody asks."""
@@ -117,6 +119,8 @@ class View(Store):
     """Something periodic was added."""
     _queue: list[tuple[Request, trio.Event]] = field(factory=list[tuple[Request, trio.Event]])
     """What is asked for in this tick."""
+    _waits: list[trio.CancelScope] = field(factory=list[trio.CancelScope])
+    """Around those who wait for a change: closing ends them."""
     _closed: bool = False
 
     @property
@@ -139,12 +143,12 @@ class View(Store):
         await trio.lowlevel.checkpoint()
         self._check_open()
         await self._take_time()
-        return self._database.look(fn)
+        return self._database.connection.snapshot(fn)
 
     async def wait_for_change(self, after: int) -> int:
         """See `Store.wait_for_change`."""
         self._check_open()
-        newest = await self._database.feed.wait(after)
+        newest = await self._hear(after)
         if self._database.last_writer is not self and self._slow:
             await trio.sleep(self._database.chance.uniform(0, _HEARD_WITHIN))
             newest = self._database.feed.newest
@@ -167,6 +171,18 @@ class View(Store):
         """See `Store.aclose`."""
         await trio.lowlevel.cancel_shielded_checkpoint()
         self._closed = True
+        for wait in self._waits:
+            wait.cancel()
+
+    async def _hear(self, after: int) -> int:
+        """The newest change number that everybody's feed has, once it is greater than ``after``."""
+        with trio.CancelScope() as wait:
+            self._waits.append(wait)
+            try:
+                return await self._database.feed.wait(after)
+            finally:
+                self._waits.remove(wait)
+        raise StoreClosed
 
     # --- writing
 
@@ -177,6 +193,7 @@ class View(Store):
         self._check_open()
         self._fail(self._faults.lost_requests, "a request is lost")
         await self._join(request)
+        self._database.hear(request.answer)
         self._fail(self._faults.lost_answers, "an answer is lost")
         if request.error is not None:
             raise request.error

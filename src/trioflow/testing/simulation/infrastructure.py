@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
-from typing import Any, final
+from signal import SIGTERM
+from typing import final
 
 import trio
 from attrs import define, field, frozen
 
+from trioflow.client.client import Client
 from trioflow.client.link import LinkClient, open_link
 from trioflow.core.leases import GRACE_SECONDS
 from trioflow.engine.child import Orders, carry_out
-from trioflow.engine.crashes import TERMINATED
 from trioflow.engine.edges import own_nursery
+from trioflow.engine.ends import Ends
 from trioflow.engine.served import Loader
-from trioflow.engine.sessions import CANCEL_REQUESTED
 from trioflow.errors import TrioflowBug
 from trioflow.infrastructure.infrastructure import (
     SIGTERM_AFTER,
@@ -32,9 +33,8 @@ from trioflow.infrastructure.infrastructure import (
 from trioflow.processes import LINK_FD
 from trioflow.testing.simulation.machine import KILLED, Machine, Process
 from trioflow.testing.simulation.pipe import Delay, PipeEnd, pipe
+from trioflow.testing.simulation.sometimes import HOOKS_ALONE
 
-_LINK_CLOSED = 1
-_TERMINATED = 128 + 15
 _NO_DESCRIPTOR = "0"
 
 
@@ -48,6 +48,8 @@ class SimulatedInfrastructure:
     """Who starts them: they do not outlive it."""
     delay: Delay
     """Of messages on a link."""
+    unsteady: Callable[[Client], Client]
+    """What comes over the requests of a run to its runner."""
     load_flow: Loader
     grace_seconds: float = GRACE_SECONDS
 
@@ -71,10 +73,16 @@ class SimulatedInfrastructure:
 
     def _start(self, environment: Mapping[str, str]) -> SimulatedRun:
         orders = Orders.taken_from({**environment, LINK_FD: _NO_DESCRIPTOR})
+        claimed = orders.claimed
+        if orders.hooks is not None:
+            self.machine.journal.note(HOOKS_ALONE)
         ours, theirs = pipe(self.delay)
-        main = partial(_engine, stream=theirs, orders=orders, load_flow=self.load_flow)
-        name = f"{self.runner.name}/{orders.claimed.run_id.hex[-6:]}.{orders.claimed.epoch}"
-        process = self.machine.start(name, main, host=self.runner.owner.host, parent=self.runner)
+        engine = SimulatedEngine(orders, theirs, self.unsteady, self.load_flow)
+        name = f"{self.runner.name}/{claimed.run_id.hex[-6:]}.{claimed.epoch}"
+        process = self.machine.start(
+            name, engine.run, host=self.runner.owner.host, parent=self.runner, run_id=claimed.run_id
+        )
+        process.cut = ours.cut
         process.at_end(theirs.close)
         self.runner.at_end(ours.close)
         shim = SimulatedRun(process, ours, self.grace_seconds)
@@ -126,37 +134,32 @@ class SimulatedRun:
         with self._patience:
             await self.process.over.wait()
             return
-        self.process.scope.cancel(TERMINATED)
+        self.process.terminate()
         with self._mercy:
             await self.process.over.wait()
             return
         machine.kill(self.process)
 
 
-async def _engine(process: Process, stream: PipeEnd, orders: Orders, load_flow: Loader) -> int:
-    """What `trioflow.engine.child.main` does, in a process that is one already; its exit status."""
-    ending = _Ending(process)
-    async with own_nursery() as nursery:
-        client: LinkClient = await nursery.start(open_link, stream)
-        nursery.start_soon(ending.heed, client.wait_cancel_request, CANCEL_REQUESTED, 0)
-        nursery.start_soon(ending.heed, client.wait_closed, "the link is closed", _LINK_CLOSED)
-        with ending.scope:
-            ending.status = await carry_out(client, orders, load_flow) or ending.status
-        nursery.cancel_scope.cancel()
-    return ending.status
-
-
 @final
-@define(eq=False)
-class _Ending:
-    """What ends a run from outside, and the exit status that it leaves."""
+@frozen(eq=False)
+class SimulatedEngine:
+    """What `trioflow.engine.child.main` does, in a process that is one already."""
 
-    _process: Process
-    scope: trio.CancelScope = field(factory=trio.CancelScope)
-    status: int = 0
+    orders: Orders
+    stream: PipeEnd
+    unsteady: Callable[[Client], Client]
+    load_flow: Loader
 
-    async def heed(self, wait: Callable[[], Any], reason: str, status: int) -> None:
-        """Cancel the run when ``wait`` returns."""
-        await wait()
-        self.status = self.status or status
-        self.scope.cancel(reason)
+    async def run(self, process: Process) -> int:
+        """Its exit status."""
+        async with own_nursery() as nursery:
+            client: LinkClient = await nursery.start(open_link, self.stream)
+            ends = Ends(client)
+            process.on_sigterm = partial(ends.hear, SIGTERM)
+            nursery.start_soon(ends.heed_requests)
+            nursery.start_soon(ends.heed_link)
+            run = partial(carry_out, self.unsteady(client), self.orders, self.load_flow)
+            status = await ends.heeded(run)
+            nursery.cancel_scope.cancel()
+        return status

@@ -35,6 +35,8 @@ class Journal:
     lines: int = field(default=0, init=False)
     faults: int = field(default=0, init=False)
     steps: int = field(default=0, init=False)
+    noted: set[str] = field(factory=set[str], init=False)
+    """What of `trioflow.testing.simulation.sometimes.SOMETIMES` has happened."""
     last: deque[str] = field(factory=lambda: deque(maxlen=LAST_LINES), init=False)
     _hash: Any = field(factory=lambda: hashlib.sha256(usedforsecurity=False), init=False)
     _waiting: bytearray = field(factory=bytearray, init=False)
@@ -53,6 +55,10 @@ class Journal:
         """A fault was done, now."""
         self.faults += 1
         self.line(clock.now(), f"fault {what}")
+
+    def note(self, what: str) -> None:
+        """Something has happened that must happen sometimes."""
+        self.noted.add(what)
 
     def step(self, at: float, task: int) -> None:
         """A task, by its number in this simulation, took a step."""

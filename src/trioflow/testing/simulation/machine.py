@@ -13,13 +13,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from itertools import count
 from typing import TYPE_CHECKING, Any, final
+from uuid import UUID
 
 import trio
 from attrs import define, field
 
 from trioflow.core.leases import Owner
+from trioflow.engine.crashes import TERMINATED
 from trioflow.processes import act_as
 from trioflow.testing.simulation.scheduling import Order, private_trio
+from trioflow.testing.simulation.sometimes import KILLED_AT_WORK
 
 if TYPE_CHECKING:
     from trioflow.testing.simulation.journal import Journal
@@ -46,8 +49,10 @@ class Process:
     machine: Machine
     parent: Process | None = None
     """Whose end is its own end too."""
+    run_id: UUID | None = None
+    """The run that it is for, if it is for one."""
     scope: trio.CancelScope = field(factory=trio.CancelScope)
-    """Around its main function: cancelled, it has been told to end."""
+    """Around its main function."""
     is_dead: bool = False
     """Nothing of it runs any more, and nothing that it asks for is done."""
     is_stopped: bool = False
@@ -56,9 +61,20 @@ class Process:
     error: BaseException | None = None
     """What its main function raised that nobody had foreseen."""
     over: trio.Event = field(factory=trio.Event)
+    on_sigterm: Callable[[], object] | None = None
+    """What it does about SIGTERM; without one, it ends."""
+    cut: Callable[[], object] = lambda: None
+    """Cuts its link to its parent."""
     _held: list[trio.lowlevel.Task] = field(factory=list[trio.lowlevel.Task])
     """Tasks that would run, were it not stopped."""
     _closes: list[Callable[[], object]] = field(factory=list[Callable[[], object]])
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        if self.on_sigterm is not None:
+            self.on_sigterm()
+        else:
+            self.scope.cancel(TERMINATED)
 
     def is_gone(self, owner: Owner) -> bool:
         """See `trioflow.processes.is_gone`: known of processes on the same host only."""
@@ -106,10 +122,18 @@ class Machine:
 
     # --- starting
 
-    def start(self, name: str, main: Main, *, host: str = "host", parent: Process | None = None) -> Process:
+    def start(
+        self,
+        name: str,
+        main: Main,
+        *,
+        host: str = "host",
+        parent: Process | None = None,
+        run_id: UUID | None = None,
+    ) -> Process:
         """A new process that runs ``main``."""
         number = next(self._numbers)
-        process = Process(name, Owner(host=host, pid=number, started=number), self, parent)
+        process = Process(name, Owner(host=host, pid=number, started=number), self, parent, run_id)
         self._alive[process.owner] = process
         self.nursery.start_soon(self._own, process, main, name=f"process {name}")
         return process
@@ -152,6 +176,8 @@ class Machine:
         """SIGKILL: it does nothing more. Its children end with it, as the shim sees to it."""
         if process.over.is_set():
             return
+        if any(child.parent is process for child in self.alive):
+            self.journal.note(KILLED_AT_WORK)
         process.is_dead = True
         self._killed.append(process)
         self._mind()

@@ -69,6 +69,14 @@ class PipeEnd(trio.abc.Stream):
         if self._peer is not None:
             self._peer._arrived.unpark_all()
 
+    def cut(self) -> None:
+        """Cut the pipe: what is on its way is lost, and both ends hear that the other one is gone."""
+        self._pieces.clear()
+        self.close()
+        if self._peer is not None:
+            self._peer._pieces.clear()
+            self._peer._arrived.unpark_all()
+
     def _take(self, data: bytes) -> None:
         before = self._pieces[-1][0] if self._pieces else 0.0
         self._pieces.append((max(before, trio.current_time() + self._delay()), data))

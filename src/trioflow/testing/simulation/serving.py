@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast, final
@@ -32,6 +33,7 @@ from trioflow.testing.simulation.infrastructure import SimulatedInfrastructure
 from trioflow.testing.simulation.machine import Process
 from trioflow.testing.simulation.simulation import Simulation
 from trioflow.testing.simulation.terms import Model, Terms
+from trioflow.testing.simulation.unsteady import unsteady
 
 _BACK_WITHIN = 60.0
 """Seconds after which a runner that has ended is there again, at most."""
@@ -80,21 +82,27 @@ class Service:
     async def _serve(self, process: Process) -> int:
         simulation, terms = self._simulation, self._terms
         chance = simulation.world.stream(f"links of {process.name}")
+        upset = partial(
+            unsteady, database=simulation.database, chance=simulation.world.stream(f"calls of {process.name}")
+        )
         view = View(simulation.database, process)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(view.tick)
             client = await nursery.start(serve_store, view)
-            nursery.start_soon(run_scheduler, client.orchestrator)
+            nursery.start_soon(
+                partial(run_scheduler, client.orchestrator, look_seconds=terms.seconds_between_looks)
+            )
             runner = Runner(
                 process.name,
-                client=client,
+                client=upset(client),
                 limit=terms.runner_limit,
-                query_seconds=terms.query_seconds,
+                query_seconds=terms.seconds_between_queries,
                 witness=NobodyLooks(),
                 infrastructure=SimulatedInfrastructure(
                     machine=simulation.machine,
                     runner=process,
                     delay=lambda: chance.uniform(0, simulation.database.faults.link_latency),
+                    unsteady=upset,
                     load_flow=self._flows.load,
                 ),
             )

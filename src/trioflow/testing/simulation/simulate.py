@@ -34,6 +34,7 @@ from trioflow.testing.simulation.realities import Realities
 from trioflow.testing.simulation.scheduling import Order, ordered
 from trioflow.testing.simulation.serving import Flows, Service, modules_of
 from trioflow.testing.simulation.simulation import Simulation
+from trioflow.testing.simulation.sometimes import in_answer
 from trioflow.testing.simulation.terms import Keywords, Outcome, Terms, replay_command, terms_of
 from trioflow.testing.simulation.threads import InlineThreads, inline_threads
 from trioflow.testing.simulation.virtual import VirtualWorld, seeded_random
@@ -111,6 +112,7 @@ class Stage:
         self.database = Database(self.journal, self.world.stream("database"), terms.faults, self.halt)
         self.oracle = Oracle(terms, self.journal)
         self.database.observers.append(self.oracle)
+        self.database.hear = self._note_answer
         self.watchdog = Watchdog(
             2 * terms.patience, lambda: self.journal.steps
         )  # A baton's holder is told first.
@@ -139,6 +141,10 @@ class Stage:
         self._failure = self._failure or error
         self._scope.cancel("the simulation is halted")
 
+    def _note_answer(self, answer: object) -> None:
+        for what in in_answer(answer):
+            self.journal.note(what)
+
     def _tell_spinning(self, task: trio.lowlevel.Task) -> None:
         tasks = "\n  ".join(waiting(trio.lowlevel.current_root_task()))
         self.halt(
@@ -160,6 +166,7 @@ class Stage:
         self.realities.begin(self.halt_if_touched)
         async with trio.open_nursery() as ground:
             machine = Machine(ground, self.order, self.journal)
+            self.oracle.is_over = machine.is_over
             trio.lowlevel.add_instrument(StepsTaken(machine.stepped))
             try:
                 with self._scope:
@@ -238,6 +245,7 @@ class Stage:
 
     async def _wait_ended(self, simulation: Simulation) -> None:
         """Nothing is planned any more: wait until all that has begun is over."""
+        self.database.look(self.oracle.check_fires)
         found = await simulation.client.call(FIND_DEPLOYMENTS, FindDeployments(filter=DeploymentFilter()))
         for deployment in found.deployments:
             request = PauseSchedules(deployment_id=deployment.id, by=PausedBy.OPERATOR)
@@ -278,6 +286,7 @@ class Stage:
             transitions=self.oracle.transitions,
             simulated=timedelta(seconds=self._seconds),
             visited=frozenset(self.oracle.visited),
+            sometimes=frozenset(self.journal.noted),
         )
 
 

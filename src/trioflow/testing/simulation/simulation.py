@@ -17,6 +17,7 @@ from trioflow.errors import DeploymentNotFound
 from trioflow.testing.simulation.database import Database
 from trioflow.testing.simulation.journal import Journal
 from trioflow.testing.simulation.machine import Machine
+from trioflow.testing.simulation.sometimes import CLOCK_SET
 from trioflow.testing.simulation.virtual import VirtualWorld
 from trioflow.wire.endpoints import (
     CREATE_DEPLOYMENT_RUN,
@@ -102,4 +103,6 @@ class Simulation:
     def jump(self, seconds: float) -> None:
         """Set the wall clock."""
         self.journal.fault(f"the clock is set by {seconds:+.3f} s")
+        if any(process.parent for process in self.machine.alive):
+            self.journal.note(CLOCK_SET)
         self.world.jump(seconds)

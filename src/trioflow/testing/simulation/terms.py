@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from attrs import field, frozen, validators
 
+from trioflow.core.leases import GRACE_SECONDS
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import StateType
+from trioflow.scheduler.scheduler import LOOK_SECONDS
 from trioflow.testing.simulation.faults import NO_FAULTS, Faults
 from trioflow.testing.simulation.scheduling import Strategy
 
@@ -25,6 +27,11 @@ SEED = "TRIOFLOW__SIMULATION_SEED"
 """The environment variable that replays one seed: `simulate` then takes it, whatever it is given."""
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+_QUERY_SECONDS = 10.0
+_DAY_SECONDS = 86_400.0
+_LONG_SECONDS = 900.0
+"""Within which, whatever went wrong, a run that is to be cancelled is: stops, outages and leases come to an end."""
 
 Script: TypeAlias = Callable[["Simulation"], Awaitable[object]]
 """What somebody does while the rest goes on; awaited beside it."""
@@ -73,8 +80,8 @@ class Terms:
     """How many processes serve, each with an orchestrator, a scheduler and a runner."""
     runner_limit: int = field(default=10, validator=validators.ge(1))
     """How many runs each of them has in hand at once."""
-    query_seconds: float = field(default=10.0, validator=validators.gt(0.0))
-    """How often each of them asks for work when nothing wakes it."""
+    query_seconds: float | None = field(default=None, validator=validators.optional(validators.gt(0.0)))
+    """How often each of them asks for work when nothing wakes it: each 10 s, unless told or undisturbed."""
     limits: Mapping[str, int] = field(factory=dict[str, int])
     """Concurrency limits, by tag."""
     faults: Faults = NO_FAULTS
@@ -97,9 +104,36 @@ class Terms:
         return not self.faults.is_any and not self.flows_may_fail
 
     @property
+    def is_undisturbed(self) -> bool:
+        """Whether no news gets lost, and nobody who could act on them: a quiet time then needs no looking around."""
+        return not self.faults.is_any and self.script is None
+
+    @property
+    def seconds_between_queries(self) -> float:
+        """How often a runner asks for work when nothing wakes it."""
+        return self.query_seconds or (_DAY_SECONDS if self.is_undisturbed else _QUERY_SECONDS)
+
+    @property
+    def seconds_between_looks(self) -> float:
+        """How often a scheduler looks at schedules when none is due."""
+        return _DAY_SECONDS if self.is_undisturbed else LOOK_SECONDS
+
+    @property
     def is_roomy(self) -> bool:
         """Whether nothing has to wait."""
         return not self.flows_may_wait
+
+    @property
+    def spares_scheduling(self) -> bool:
+        """Whether somebody could plan runs at all times, and nobody touched the schedules or the clock."""
+        return self.script is None and self.faults.spares_runners
+
+    @property
+    def most_cancel_seconds(self) -> float:
+        """How long a run may be CANCELLING: its grace and 2 s (P2), where whoever owns it lives on undisturbed."""
+        if self.faults.is_any:
+            return _LONG_SECONDS
+        return GRACE_SECONDS + 2.0 + 10 * (self.faults.latency + self.faults.link_latency)
 
 
 def terms_of(deployments: tuple[FlowDeployment, ...], keywords: Keywords) -> Terms:
@@ -126,6 +160,8 @@ class Outcome:
     """How long it took by its own clock."""
     visited: frozenset[tuple[str, str]]
     """The transitions of flow runs that were seen, by type: ``("PENDING", "RUNNING")``."""
+    sometimes: frozenset[str]
+    """What of `trioflow.testing.simulation.sometimes.SOMETIMES` has happened."""
 
     @property
     def states(self) -> dict[StateType, int]:
