@@ -94,6 +94,12 @@ def test_runs_planned_before_a_downtime_follow_the_policy_too():
     assert decided == Plan(create=hours(0, 2), drop=hours(-2, -1))
 
 
+def test_what_is_due_at_this_moment_follows_the_policy_as_well():
+    decided = plan(standing(NOON - 3 * HOUR, -3, -2, 0), NOON, Planning(catch_up=SKIP, horizon=NONE_AHEAD))
+
+    assert decided == Plan(drop=hours(-2, 0))
+
+
 def test_a_clock_set_back_plans_nothing_that_is_settled():
     decided = plan(standing(NOON + HOUR), NOON, Planning(runs_ahead=2))
 
@@ -153,7 +159,20 @@ def test_planning_needs_no_negative_numbers(wrong):
         Planning(**wrong)
 
 
+def test_what_is_not_said_about_planning():
+    assert Planning() == Planning(
+        catch_up=CatchUp(1),
+        runs_ahead=100,
+        horizon=timedelta(days=100),
+        tolerance=timedelta(minutes=1),
+    )
+
+
 # --- overlap
+
+
+def test_overlap_policies_are_told_and_stored_by_these_words():
+    assert [*Overlap] == ["allow", "skip", "buffer_one", "cancel_other"]
 
 
 @pytest.mark.parametrize(
@@ -164,8 +183,8 @@ def test_planning_needs_no_negative_numbers(wrong):
         (Overlap.SKIP, "ab", "", Turns(start="a", drop="b")),
         (Overlap.BUFFER_ONE, "abc", "x", Turns(wait="a", drop="bc")),
         (Overlap.BUFFER_ONE, "abc", "", Turns(start="a", wait="b", drop="c")),
-        (Overlap.CANCEL_OTHER, "ab", "xy", Turns(wait="b", drop="a", cancel="xy")),
-        (Overlap.CANCEL_OTHER, "ab", "", Turns(start="b", drop="a")),
+        (Overlap.CANCEL_OTHER, "abc", "xy", Turns(wait="c", drop="ab", cancel="xy")),
+        (Overlap.CANCEL_OTHER, "abc", "", Turns(start="c", drop="ab")),
         (Overlap.CANCEL_OTHER, "", "x", Turns()),
     ],
 )
