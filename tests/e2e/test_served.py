@@ -249,3 +249,25 @@ def marked(home: Home) -> list[str]:
         except OSError:
             continue
     return found
+
+
+REFUSES = """
+from trioflow import Cancelled
+from trioflow.core.decisions import rule
+from trioflow.core.states import StateType
+from trioflow.core.tables import FLOW_RUNS
+from trioflow.core.verdicts import Reject
+
+@rule()
+def run_nothing(proposal):
+    return Reject(Cancelled(message="Not today."), "Not today.", written=True)
+
+TABLE = FLOW_RUNS.with_rule(run_nothing, from_=StateType.PENDING, to=StateType.RUNNING)
+"""
+
+
+def test_a_file_of_rules_judges_what_is_served(home: Home) -> None:
+    home.write("rules.py", REFUSES)
+    done = home.run("serve", "flows.py:often", "--rules", "rules.py", "--run-once")
+    assert done.returncode == 1, done.stderr
+    assert [run["state"]["message"] for run in home.json("flow-run", "ls")] == ["Not today."]

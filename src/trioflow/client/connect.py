@@ -6,7 +6,8 @@ speak last words on cancellation still find it open.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from functools import partial
+from typing import TYPE_CHECKING, Unpack, final
 
 import trio
 from attrs import define, field
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trioflow.client.client import Client
+    from trioflow.core.tables import Tables
     from trioflow.store.store import Store
 
 _CLOSING_SECONDS = 10.0
 
 
-async def current_client() -> Client:
-    """The client of this ``trio.run``. The first call opens the home's database.
+async def current_client(**tables: Unpack[Tables]) -> Client:
+    """The client of this ``trio.run``. The first call opens the home's database, and says which tables judge there.
 
     Raises:
         StoreError: the database cannot be opened; the next call tries again.
@@ -35,7 +37,8 @@ async def current_client() -> Client:
         _connection.set(connection)
         # A system task does not see the caller's context, where the settings may be.
         home = current_settings().database_path
-        trio.lowlevel.spawn_system_task(connection.serve_home, home, name="trioflow store")
+        serve = partial(connection.serve_home, home, **tables)
+        trio.lowlevel.spawn_system_task(serve, name="trioflow store")
     await connection.opened.wait()
     if connection.client is None:
         raise connection.error or trio.RunFinishedError
@@ -49,13 +52,15 @@ def use_client(client: Client) -> None:
     _connection.set(connection)
 
 
-async def serve_store(store: Store, task_status: trio.TaskStatus[LocalClient]) -> None:
+async def serve_store(
+    store: Store, task_status: trio.TaskStatus[LocalClient], **tables: Unpack[Tables]
+) -> None:
     """Answer calls from this store until cancelled. Starts with a client, and closes the store at the end."""
     # Who speaks over a wire needs no orchestrator, and a flow file is loaded faster without one.
     from trioflow.orchestrator.orchestrator import Orchestrator
 
     try:
-        orchestrator = Orchestrator(store)
+        orchestrator = Orchestrator(store, **tables)
         await orchestrator.open()
         task_status.started(LocalClient(orchestrator))
         await orchestrator.changes.pump()
@@ -78,12 +83,12 @@ class _Connection:
         self.client = client
         self.opened.set()
 
-    async def serve_home(self, database: Path) -> None:
+    async def serve_home(self, database: Path, **tables: Unpack[Tables]) -> None:
         """Never raises: an exception in a system task would end the whole ``trio.run``."""
         try:
             store = await _open(database)
             async with trio.open_nursery() as nursery:
-                self.opened_with(await nursery.start(serve_store, store))
+                self.opened_with(await nursery.start(partial(serve_store, store, **tables)))
         except Exception as error:  # noqa: BLE001 - raised at whoever asks next, see current_client
             self.error = _only(error)
         finally:

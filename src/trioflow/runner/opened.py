@@ -41,6 +41,7 @@ from trioflow.wire.requests import ReadFlowRun
 
 if TYPE_CHECKING:
     from trioflow.client.client import Client
+    from trioflow.core.tables import Tables
     from trioflow.infrastructure.infrastructure import Infrastructure
     from trioflow.runner.hand import Hand
     from trioflow.runner.limiter import Limiter
@@ -69,6 +70,8 @@ class Terms:
     witness: Witness
     client: Client | None
     """None when the runner opens the home by itself."""
+    tables: Tables
+    """What judges there then."""
     served: Served = field(factory=Served)
 
 
@@ -247,7 +250,7 @@ async def opened(terms: Terms) -> AsyncGenerator[Opened]:
 async def _shelter(terms: Terms, *, task_status: trio.TaskStatus[Opened]) -> None:
     with trio.CancelScope(shield=True):
         async with own_nursery() as ground:
-            client = terms.client or await _open_home(terms.settings, ground)
+            client = terms.client or await _open_home(terms, ground)
             heard = await client.now()
             async with own_nursery() as tasks:
                 session = _made(terms, client, heard, tasks)
@@ -257,10 +260,10 @@ async def _shelter(terms: Terms, *, task_status: trio.TaskStatus[Opened]) -> Non
             ground.cancel_scope.cancel()
 
 
-async def _open_home(settings: Settings, nursery: trio.Nursery) -> Client:
+async def _open_home(terms: Terms, nursery: trio.Nursery) -> Client:
     from trioflow.serving import serve_home
 
-    client: Client = await nursery.start(serve_home, settings)
+    client: Client = await nursery.start(partial(serve_home, terms.settings, **terms.tables))
     return client
 
 

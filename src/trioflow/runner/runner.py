@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from trioflow.client.client import Client
     from trioflow.core.states import State
+    from trioflow.core.tables import Tables
     from trioflow.deployments.deployment import FlowDeployment
     from trioflow.deployments.options import DeploymentKeywords
     from trioflow.engine.flows import Flow
@@ -61,6 +62,7 @@ class Runner:
         client: Client | None = None,
         infrastructure: Infrastructure | None = None,
         witness: Witness | None = None,
+        **tables: Unpack[Tables],
     ) -> None:
         """Make a runner for the current settings; nothing is opened before it starts.
 
@@ -77,11 +79,16 @@ class Runner:
             client: what it speaks through; without one it opens the home, and plans what its schedules owe.
             infrastructure: where the processes of its runs are placed; on this machine unless given.
             witness: who is told what its runs do and say; standard output and error unless given.
+            tables: ``flow_table`` and ``task_table``, with rules of yours, which judge in the home that it opens.
 
         Raises:
-            InvalidSetting: it cannot be called that, or a number is too small.
+            InvalidSetting: it cannot be called that, a number is too small, or there are tables beside a client.
         """
         settings = current_settings()
+        if tables and client is not None:
+            raise InvalidSetting(
+                "a runner with a client of its own judges nothing: give the tables to whoever does"
+            )
         seconds = settings.runner_query_seconds if query_seconds is None else query_seconds
         if not seconds > 0:
             raise InvalidSetting(f"a runner's query_seconds must be above 0, not {seconds}")
@@ -97,6 +104,7 @@ class Runner:
             infrastructure=infrastructure or ProcessInfrastructure(grace_seconds=settings.grace_seconds),
             witness=witness or StreamWitness(),
             client=client,
+            tables=tables,
         )
         self._pauses = pause_on_shutdown
         self._opened: Opened | None = None
@@ -259,7 +267,7 @@ class Runner:
     async def _client(self) -> Client:
         if self._opened is not None:
             return self._opened.client
-        return self._terms.client or await current_client()
+        return self._terms.client or await current_client(**self._terms.tables)
 
 
 def _named(name: str | None) -> str:

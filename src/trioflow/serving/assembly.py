@@ -13,6 +13,7 @@ from uuid import UUID
 import trio
 from attrs import frozen
 
+from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Table, Tables
 from trioflow.engine.edges import own_nursery
 from trioflow.engine.loading import is_serving_blocked
 from trioflow.errors import WrongColour
@@ -51,6 +52,8 @@ class Serving:
 async def aserve(
     *deployments: FlowDeployment,
     witness: Witness | None = None,
+    flow_table: Table = FLOW_RUNS,
+    task_table: Table = TASK_RUNS,
     task_status: trio.TaskStatus[Serving] = trio.TASK_STATUS_IGNORED,
     **options: Unpack[RunnerOptions],
 ) -> None:
@@ -63,6 +66,8 @@ async def aserve(
     Args:
         deployments: what is served, registered in this order.
         witness: who is told what happens; by default what runs say is written to stdout and stderr.
+        flow_table: what judges its flow runs, with rules of yours: ``FLOW_RUNS.with_rule(...)``.
+        task_table: what judges its task runs.
         task_status: gets a `Serving` as soon as everything is registered.
         options: for the `Runner`.
 
@@ -79,12 +84,14 @@ async def aserve(
             await nursery.start(runner.start)
             task_status.started(Serving(runner, client, tuple(ids)))
 
-    await in_home(current_settings(), body)
+    await in_home(current_settings(), body, flow_table=flow_table, task_table=task_table)
 
 
 def serve(
     *deployments: FlowDeployment,
     print_starting_message: bool = True,
+    flow_table: Table = FLOW_RUNS,
+    task_table: Table = TASK_RUNS,
     **options: Unpack[RunnerOptions],
 ) -> None:
     """Serve deployments until Ctrl-C or SIGTERM, and block: for scripts. In a Trio program, see `aserve`.
@@ -95,6 +102,8 @@ def serve(
     Args:
         deployments: what is served, registered in this order.
         print_starting_message: whether to say what is served, and how to start a run.
+        flow_table: what judges its flow runs, with rules of yours: ``FLOW_RUNS.with_rule(...)``.
+        task_table: what judges its task runs.
         options: for the `Runner`.
 
     Raises:
@@ -109,4 +118,5 @@ def serve(
         raise WrongColour("serve() blocks: in a Trio program use `await nursery.start(trioflow.aserve, ...)`")
     from trioflow.serving.program import run_program, until_signalled
 
-    run_program(partial(until_signalled, deployments, options, announced=print_starting_message))
+    tables: Tables = {"flow_table": flow_table, "task_table": task_table}
+    run_program(partial(until_signalled, deployments, options, tables, announced=print_starting_message))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import trio
 
@@ -15,13 +15,17 @@ from trioflow.store.sqlite import open_sqlite
 
 if TYPE_CHECKING:
     from trioflow.client.local import LocalClient
+    from trioflow.core.tables import Tables
     from trioflow.settings import Settings
 
 T = TypeVar("T")
 
 
 async def serve_home(
-    settings: Settings, *, task_status: trio.TaskStatus[LocalClient] = trio.TASK_STATUS_IGNORED
+    settings: Settings,
+    *,
+    task_status: trio.TaskStatus[LocalClient] = trio.TASK_STATUS_IGNORED,
+    **tables: Unpack[Tables],
 ) -> None:
     """Open the home's store, answer calls and plan runs until cancelled. Starts with a client.
 
@@ -35,18 +39,21 @@ async def serve_home(
             nursery.start_soon(run_scheduler, client.orchestrator)
             task_status.started(client)
 
-    await _outlived(partial(serve_store, store), planned)
+    await _outlived(partial(serve_store, store, **tables), planned)
 
 
-async def in_home(settings: Settings, body: Callable[[LocalClient], Awaitable[T]]) -> T:
+async def in_home(
+    settings: Settings, body: Callable[[LocalClient], Awaitable[T]], **tables: Unpack[Tables]
+) -> T:
     """What ``body`` returns, called with a client of the home, which is open until it has.
 
-    Cancelled, the home waits for the body: its last words still find the store.
+    Cancelled, the home waits for the body: its last words still find the store. The tables judge what is asked through
+    that client.
 
     Raises:
         StoreError: the database cannot be opened.
     """
-    return await _outlived(partial(serve_home, settings), body)
+    return await _outlived(partial(serve_home, settings, **tables), body)
 
 
 async def _outlived(

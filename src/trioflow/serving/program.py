@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from trioflow.client.client import Client
     from trioflow.core.deployments import Deployment
     from trioflow.core.states import State
+    from trioflow.core.tables import Tables
     from trioflow.deployments.deployment import FlowDeployment
     from trioflow.serving.assembly import RunnerOptions
 
@@ -78,7 +79,7 @@ def _open_streams() -> None:
 
 
 async def until_signalled(
-    deployments: Sequence[FlowDeployment], options: RunnerOptions, *, announced: bool
+    deployments: Sequence[FlowDeployment], options: RunnerOptions, tables: Tables, *, announced: bool
 ) -> None:
     """Serve the deployments until a signal says otherwise; see `trioflow.serving.assembly.serve`."""
 
@@ -88,7 +89,7 @@ async def until_signalled(
         serving = partial(_serve, runner, client, deployments, screen, announced=announced)
         await _minding_signals(serving, runner.stop)
 
-    await in_home(current_settings(), body)
+    await in_home(current_settings(), body, **tables)
 
 
 async def _serve(
@@ -109,7 +110,9 @@ async def _serve(
             nursery.cancel_scope.cancel()
 
 
-async def once(deployments: Sequence[FlowDeployment], options: RunnerOptions) -> list[State | None]:
+async def once(
+    deployments: Sequence[FlowDeployment], options: RunnerOptions, tables: Tables
+) -> list[State | None]:
     """Run each deployment once, now: the states that the runs ended in, in the same order.
 
     The first signal ends them; None stands for a run that it kept from being started. A schedule that is new is left
@@ -129,7 +132,7 @@ async def once(deployments: Sequence[FlowDeployment], options: RunnerOptions) ->
 
         await _minding_signals(partial(_run_each, runner, client, deployments, screen, run))
 
-    await in_home(current_settings(), body)
+    await in_home(current_settings(), body, **tables)
     return ended
 
 

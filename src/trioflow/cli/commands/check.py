@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from trioflow.cli.render import put, tell
+from trioflow.cli.rules import largest_tables
 from trioflow.core.decisions import Rule
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Closed, Table
 from trioflow.engine.entrypoints import load_file, parts_of
@@ -75,20 +76,14 @@ class _Shared:
 
 def _places_in(module: ModuleType) -> Iterator[_Place]:
     values = vars(module).values()
-    tables = [value for value in values if isinstance(value, Table) and value.added]
-    largest = [table for table in tables if not any(_is_part(table, other) for other in tables)]
-    for table in largest:
+    tables = largest_tables(module)
+    for table in tables:
         for rule in sorted(table.added, key=lambda each: each.name):
             yield _Place(rule, table)
     placed = frozenset[Rule]().union(*(table.added for table in tables))
     for rule in dict.fromkeys(value for value in values if isinstance(value, Rule)):
         if rule not in placed and rule.fn.__module__ == module.__name__:
             yield _Place(rule, _table_for(rule), astray=True)
-
-
-def _is_part(table: Table, other: Table) -> bool:
-    """Whether the other table is this one with more rules."""
-    return table.name == other.name and table.added < other.added
 
 
 def _table_for(rule: Rule) -> Table:

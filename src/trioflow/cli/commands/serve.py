@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
 
 from attrs import asdict, frozen
 from cyclopts import Parameter
 
+from trioflow.cli.rules import tables_of
 from trioflow.core.schedules.window import Overlap
+from trioflow.core.tables import Tables
 from trioflow.deployments.deployment import FlowDeployment
 from trioflow.deployments.describe import described
 from trioflow.serving.assembly import RunnerOptions
 from trioflow.serving.program import once, run_program, until_signalled
 
 FAILURE = 1
+
+Find: TypeAlias = Callable[[], Awaitable[list[FlowDeployment]]]
+"""Looks into the files."""
 
 
 @Parameter(name="*")
@@ -49,6 +55,8 @@ class How:
     """How many runs may go on at once."""
     name: str | None = None
     """What the runner is called; as the file, unless given."""
+    rules: Path | None = None
+    """A file of rules, whose tables judge the runs: ``TABLE = FLOW_RUNS.with_rule(...)``. It is imported here."""
     pause_on_shutdown: Annotated[bool, Parameter(negative="--no-pause-on-shutdown")] = True
     """Pause the schedules while nobody serves them; the next ``serve`` resumes them."""
 
@@ -81,18 +89,17 @@ def serve(
         "pause_on_shutdown": how.pause_on_shutdown,
     }
     main = _run_once if run_once else _serve
-    return run_program(partial(main, files, when.keywords, options))
+    tables = tables_of(how.rules) if how.rules else Tables()
+    return run_program(partial(main, partial(_deployments, files, when.keywords), options, tables))
 
 
-async def _serve(files: Mapping[str, Sequence[str]], when: Mapping[str, Any], options: RunnerOptions) -> int:
-    await until_signalled(await _deployments(files, when), options, announced=True)
+async def _serve(find: Find, options: RunnerOptions, tables: Tables) -> int:
+    await until_signalled(await find(), options, tables, announced=True)
     return 0
 
 
-async def _run_once(
-    files: Mapping[str, Sequence[str]], when: Mapping[str, Any], options: RunnerOptions
-) -> int:
-    states = await once(await _deployments(files, when), options)
+async def _run_once(find: Find, options: RunnerOptions, tables: Tables) -> int:
+    states = await once(await find(), options, tables)
     return 0 if all(state is not None and state.is_completed for state in states) else FAILURE
 
 

@@ -7,6 +7,8 @@ Never: a policy of its own; what a cell's rules do not say is accepted.
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from trioflow.core.tables.flow_runs import FLOW_RUNS
 from trioflow.core.tables.grid import COLUMNS, NONE, OK, ROWS, Cell, Closed, Row, Table, table
 from trioflow.core.tables.task_runs import TASK_RUNS
@@ -23,6 +25,14 @@ __all__ = [
     "Closed",
     "Row",
     "Table",
+    "Tables",
     "decide",
     "table",
 ]
+
+
+class Tables(TypedDict, total=False):
+    """The tables that judge the runs of a home: the standard one, for each that is not given."""
+
+    flow_table: Table
+    task_table: Table
