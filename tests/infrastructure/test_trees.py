@@ -11,9 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.infrastructure.trees import TREES, Tether, alive
+from tests.tiers import in_both_tiers
 from trioflow import clock
+from trioflow.infrastructure.environment import flow_run_environment
 from trioflow.processes import FLOW_RUN_ID
 
 RUNNER = Path(__file__).with_name("runner.py")
@@ -63,17 +66,8 @@ def killed_runner(home, tether, lines):
 EVER_HOPPING = "session hopper"
 """May get away from a sweep: while one looks for him, he is somebody else. A living shim is his parent, and waits."""
 
-each_tree = pytest.mark.parametrize(
-    ("kind", "end"),
-    [
-        (kind, end)
-        for kind in TREES
-        for end in (stop, cancel_the_owner, kill_the_shim)
-        if (kind, end) != (EVER_HOPPING, kill_the_shim)
-    ],
-    ids=lambda value: getattr(value, "__name__", value),
-)
-many_times = pytest.mark.parametrize("time", range(10))
+ten_times = in_both_tiers(quick=10, nightly=90)
+"""Of each kind, for each of five ends, but one: 340 trees in each run of CI, and 3,060 more each night."""
 
 
 @pytest.fixture
@@ -81,31 +75,45 @@ async def tether(tmp_path):
     return Tether(tmp_path / "tether")
 
 
-@each_tree
-async def test_nobody_outlives_a_stop_its_owner_or_its_shim(start, tether, kind, end):
-    started = await start("sh", "-c", tether.script(kind), grace=GRACE)
-    await started.wait_said("ready")
+@pytest.fixture
+def stand(start, tether, tmp_path):
+    """Starts one tree of each of these kinds, at once, each of a run of its own; returns when all stand."""
 
-    await end(started)
+    async def grow(kind, trees):
+        environment = flow_run_environment(clock.new_id(), 1, tmp_path)
+        tree = await start("sh", "-c", tether.script(kind), grace=GRACE, environment=environment)
+        await tree.wait_said("ready")
+        trees.append(tree)
 
-    await tether.wait_nobody([started.mark], WITHIN)
+    async def grow_all(kinds):
+        trees = []
+        async with trio.open_nursery() as nursery:
+            for kind in kinds:
+                nursery.start_soon(grow, kind, trees)
+        return trees
+
+    return grow_all
 
 
-@pytest.mark.parametrize("lines", [0, 3, ALL_LINES])
-async def test_nobody_outlives_the_runner_whether_or_not_all_have_started(tmp_path, tether, lines):
-    with killed_runner(tmp_path, tether, lines) as marks:
+@pytest.mark.parametrize("end", [stop, cancel_the_owner, kill_the_shim], ids=lambda end: end.__name__)
+@ten_times
+async def test_nobody_outlives_a_stop_its_owner_or_its_shim(stand, tether, end, round_):
+    trees = await stand([kind for kind in TREES if (kind, end) != (EVER_HOPPING, kill_the_shim)])
+
+    async with trio.open_nursery() as nursery:
+        for tree in trees:
+            nursery.start_soon(end, tree)
+
+    await tether.wait_nobody([tree.mark for tree in trees], WITHIN)
+
+
+@ten_times
+async def test_nobody_outlives_a_runner_that_is_killed(tmp_path, tether, round_):
+    with killed_runner(tmp_path, tether, ALL_LINES) as marks:
         await tether.wait_nobody(marks, WITHIN)
 
 
-@pytest.mark.nightly
-@many_times
-@each_tree
-async def test_nobody_outlives_a_stop_its_owner_or_its_shim_ever(start, tether, kind, end, time):
-    await test_nobody_outlives_a_stop_its_owner_or_its_shim(start, tether, kind, end)
-
-
-@pytest.mark.nightly
-@many_times
-@pytest.mark.parametrize("lines", range(ALL_LINES + 1))
-async def test_nobody_outlives_the_runner_ever(tmp_path, tether, lines, time):
-    await test_nobody_outlives_the_runner_whether_or_not_all_have_started(tmp_path, tether, lines)
+@ten_times
+async def test_nobody_outlives_a_runner_that_is_killed_while_they_start(tmp_path, tether, round_):
+    with killed_runner(tmp_path, tether, round_ % ALL_LINES) as marks:
+        await tether.wait_nobody(marks, WITHIN)

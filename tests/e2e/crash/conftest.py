@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,39 @@ class House(Home):
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    house = House(tmp_path)
-    yield house
-    for pid in house_processes(house):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def houses(tmp_path: Path) -> Iterator[Callable[[int], list[House]]]:
+    """Makes so many homes, to be at work in at once."""
+    made: list[House] = []
+
+    def build(count: int) -> list[House]:
+        for number in range(count):
+            folder = tmp_path / f"house {number}"
+            folder.mkdir()
+            made.append(House(folder))
+        return made
+
+    yield build
+    for house in made:
+        for pid in house_processes(house):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def house(houses: Callable[[int], list[House]]) -> House:
+    (house,) = houses(1)
+    return house
+
+
+def at_once(work: Callable[[House, random.Random], None], houses: Sequence[House], seed: str) -> None:
+    """The same in each of these homes, each in a thread of its own, with chance of its own."""
+    with ThreadPoolExecutor(len(houses)) as threads:
+        done = [
+            threads.submit(work, house, random.Random(f"{seed} {number}"))
+            for number, house in enumerate(houses)
+        ]
+    for each in done:
+        each.result()
 
 
 def house_processes(house: House) -> list[int]:
@@ -93,12 +121,6 @@ def house_processes(house: House) -> list[int]:
             if entry.name.isdecimal() and mark in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
     return [pid for pid in found if pid != os.getpid()]
-
-
-@pytest.fixture
-def chance(request: pytest.FixtureRequest) -> random.Random:
-    """Moments to kill at: another one for each test, the same one each time."""
-    return random.Random(request.node.nodeid)
 
 
 def wait_until(what: Callable[[], Any], seconds: float = SECONDS) -> Any:
@@ -116,12 +138,3 @@ def kill_after(process: subprocess.Popen[str], seconds: float) -> None:
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     process.kill()
-
-
-def in_both_tiers(quick: int, nightly: int) -> Any:
-    """A parameter ``round_``: so many rounds each time, and so many more each night."""
-    rounds = [
-        pytest.param(number, marks=[pytest.mark.nightly] if number > quick else [])
-        for number in range(1, quick + nightly + 1)
-    ]
-    return pytest.mark.parametrize("round_", rounds)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.e2e.conftest import SECONDS, kill, wait_for_line
-from tests.e2e.crash.conftest import House, house_processes, in_both_tiers, wait_until
+from tests.e2e.crash.conftest import House, at_once, house_processes, wait_until
+from tests.tiers import in_both_tiers
 
 FLOWS = """
 import os
@@ -40,9 +44,18 @@ SERVE = ("serve", "flows.py:served", "--limit", "3", "--no-pause-on-shutdown")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
-@pytest.fixture
-def service(house: House):
-    """A runner with three runs at work, and what to kill of them."""
+HOMES = 2
+"""At work at once."""
+RUNS_KILLED = 30
+"""In each home: 60 processes and 60 shims in each run of CI, and nine times as many more each night."""
+RUNNERS_KILLED = 10
+"""In each home: 20, and 180 more each night."""
+GONE_WITHIN = 15.0
+"""Seconds, for the trees of a runner that was killed."""
+
+
+def prepared(house: House) -> House:
+    """With flows to serve, whose tasks share two slots."""
     house.write("flows.py", FLOWS)
     assert house.run("limit", "set", "narrow", "2").returncode == 0
     return house
@@ -90,38 +103,50 @@ def leave(house: House, process) -> None:
     assert wait_until(lambda: not house_processes(house))
 
 
-@pytest.mark.promise("P1", "P3", "P6", "P7")
-@pytest.mark.parametrize("part", ["process", "shim"])
-@in_both_tiers(quick=1, nightly=14)
-def test_a_run_whose_process_or_shim_is_killed_has_crashed_and_its_runner_goes_on(
-    service: House, part, chance, round_
-):
-    process = started(service)
+def kill_parts(house: House, chance: Random, part: str) -> None:
+    """Kills the process, or the shim, of one run after the other, while the runner goes on."""
+    process = started(prepared(house))
     killed: set[str] = set()
-    for _ in range(3):
-        run, pid, shim = wait_until(lambda: chance.sample(found := at_work(service, killed), bool(found)))[0]
+    for _ in range(RUNS_KILLED):
+        run, pid, shim = wait_until(lambda: chance.sample(found := at_work(house, killed), bool(found)))[0]
         os.kill(int(pid if part == "process" else shim), signal.SIGKILL)
         killed.add(run)
-        assert wait_until(lambda run=run: state_of(service, run) in ENDED) is True
-        assert (state_of(service, run), is_gone(pid), is_gone(shim)) == ("CRASHED", True, True)
-        assert service.faults() == []
+        assert wait_until(lambda run=run: state_of(house, run) in ENDED) is True
+        assert (state_of(house, run), is_gone(pid), is_gone(shim)) == ("CRASHED", True, True)
+        assert house.faults() == []
     assert process.poll() is None
-    leave(service, process)
+    leave(house, process)
+
+
+@pytest.mark.promise("P1", "P3", "P6", "P7")
+@pytest.mark.parametrize("part", ["process", "shim"])
+@in_both_tiers(quick=1, nightly=9)
+def test_sixty_runs_whose_process_or_shim_is_killed_have_crashed_and_their_runners_go_on(
+    houses, part, round_
+):
+    at_once(partial(kill_parts, part=part), houses(HOMES), f"{part} {round_}")
+
+
+def kill_runners(house: House, chance: Random) -> None:
+    """Kills the runner, again and again; the last one ends all that the others left."""
+    prepared(house)
+    killed: set[str] = set()
+    for _ in range(RUNNERS_KILLED):
+        process = started(house)
+        wait_until(lambda: not all(is_gone(pid) for _, pid, _ in at_work(house, set())))
+        time.sleep(chance.uniform(0, 0.2))
+        kill(process)
+        assert wait_until(lambda: not house_processes(house), GONE_WITHIN)
+        killed |= {run for run, _, _ in at_work(house, killed)}
+        assert house.faults() == []
+    process = started(house)
+    assert wait_until(lambda: {state_of(house, run) for run in killed} == {"CRASHED"})
+    assert house.faults() == []
+    assert wait_until(lambda: at_work(house, killed))
+    leave(house, process)
 
 
 @pytest.mark.promise("P1", "P3", "P6", "P8")
-@in_both_tiers(quick=2, nightly=14)
-def test_a_killed_runner_leaves_no_process_and_the_next_one_ends_its_runs(service: House, chance, round_):
-    killed: set[str] = set()
-    for _ in range(3):
-        process = started(service)
-        wait_until(lambda: not all(is_gone(pid) for _, pid, _ in at_work(service, set())))
-        kill(process)
-        assert wait_until(lambda: not house_processes(service), 15.0)
-        killed |= {run for run, _, _ in at_work(service, killed)}
-        assert service.faults() == []
-    process = started(service)
-    assert wait_until(lambda: {state_of(service, run) for run in killed} == {"CRASHED"})
-    assert service.faults() == []
-    assert wait_until(lambda: at_work(service, killed))
-    leave(service, process)
+@in_both_tiers(quick=1, nightly=9)
+def test_twenty_killed_runners_leave_no_process_and_the_next_ones_end_their_runs(houses, round_):
+    at_once(kill_runners, houses(HOMES), f"runner {round_}")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+from contextlib import closing
+from random import Random
 
 import pytest
 
 from tests.e2e.conftest import SECONDS
-from tests.e2e.crash.conftest import House, in_both_tiers, wait_until
+from tests.e2e.crash.conftest import House, at_once, wait_until
+from tests.tiers import in_both_tiers
+from trioflow.store.lock import FairLock
 
 FLOW = """
 import sys
 
 from trioflow.core import leases
 
-leases.LEASE_SECONDS = 1.5
+leases.LEASE_SECONDS = 3.0
 
 import trio
 
@@ -51,25 +56,49 @@ trio.run(main)
 STEPS = 80
 
 
+ZOMBIES = 15
+"""Of each kind: 30 in each run of CI, and nine times as many more each night."""
+AT_ONCE = 5
+
+
+def in_groups(houses: list[House]) -> list[list[House]]:
+    return [houses[at : at + AT_ONCE] for at in range(0, len(houses), AT_ONCE)]
+
+
 def history(house: House) -> list[tuple[object, ...]]:
     return house.rows("SELECT number, run_id, version, type FROM states ORDER BY number")
 
 
-def stopped(house: House, chance) -> subprocess.Popen[str]:
+def stopped(house: House, chance: Random) -> subprocess.Popen[str]:
     """A process that is stopped in the middle of its flow, and whose lease has run out since."""
     house.write("zombie.py", FLOW)
     zombie = house.python("zombie.py", str(STEPS))
     for _ in range(chance.randrange(2, STEPS // 2)):
         zombie.stdout.readline()
-    zombie.send_signal(signal.SIGSTOP)
+    stop_between_writes(house, zombie)
     now = "strftime('%Y-%m-%dT%H:%M:%f', 'now')"
     wait_until(lambda: house.rows(f"SELECT 1 FROM leases WHERE expires < {now}"))
     return zombie
 
 
-@pytest.mark.promise("P5", "P13")
-@in_both_tiers(quick=1, nightly=30)
-def test_a_process_that_goes_on_after_its_successor_has_ended_writes_nothing(house: House, chance, round_):
+def stop_between_writes(house: House, process: subprocess.Popen[str]) -> None:
+    """Whoever is stopped within one keeps the home's lock: then there is no successor until it is killed."""
+    with closing(FairLock.beside(str(house.database))) as lock:
+        stop(process)
+        while not lock.enter_nowait():
+            process.send_signal(signal.SIGCONT)
+            process.stdout.readline()
+            stop(process)
+        lock.leave()
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Returns when it stands still."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+
+
+def goes_on_later(house: House, chance: Random) -> None:
     zombie = stopped(house, chance)
     told, errors = house.python("zombie.py", str(STEPS)).communicate(timeout=SECONDS)
     assert told.splitlines()[-1:] == [f"all {STEPS}"], errors
@@ -82,11 +111,7 @@ def test_a_process_that_goes_on_after_its_successor_has_ended_writes_nothing(hou
     assert house.faults_at_rest() == []
 
 
-@pytest.mark.promise("P5", "P13")
-@in_both_tiers(quick=1, nightly=30)
-def test_a_process_that_goes_on_beside_its_successor_is_ended_and_changes_nothing(
-    house: House, chance, round_
-):
+def goes_on_beside(house: House, chance: Random) -> None:
     zombie = stopped(house, chance)
     successor = house.python("zombie.py", str(STEPS))
     successor.stdout.readline()
@@ -99,3 +124,17 @@ def test_a_process_that_goes_on_beside_its_successor_is_ended_and_changes_nothin
     assert told.splitlines()[-1:] == [f"all {STEPS}"], errors
     assert house.faults_at_rest() == []
     assert house.rows("SELECT attempt, state_type FROM flow_runs") == [(2, "COMPLETED")]
+
+
+@pytest.mark.promise("P5", "P13")
+@in_both_tiers(quick=1, nightly=9)
+def test_fifteen_processes_that_go_on_after_their_successors_have_ended_write_nothing(houses, round_):
+    for several in in_groups(houses(ZOMBIES)):
+        at_once(goes_on_later, several, f"after {round_}")
+
+
+@pytest.mark.promise("P5", "P13")
+@in_both_tiers(quick=1, nightly=9)
+def test_fifteen_processes_that_go_on_beside_their_successors_are_ended_and_change_nothing(houses, round_):
+    for several in in_groups(houses(ZOMBIES)):
+        at_once(goes_on_beside, several, f"beside {round_}")
