@@ -151,18 +151,11 @@ def _said(asked: Asked) -> str:
 
 def _is_alike(answered: Verdict | None, said: Verdict | None) -> bool:
     """Whether both are the same, but for the id of a state that the orchestrator drew: a rerun is SCHEDULED unasked."""
-    here, there = _state_in(answered), _state_in(said)
-    if here and there and _is_drawn(here):
-        return answered == _about(said, evolve(there, id=here.id))
+    if not isinstance(answered, Wait | None) and not isinstance(said, Wait | None):
+        here, there = answered.state, said.state
+        if here and there and _is_drawn(here):
+            said = evolve(said, state=evolve(there, id=here.id))
     return answered == said
-
-
-def _about(verdict: Verdict | None, state: State) -> Verdict | None:
-    return verdict if isinstance(verdict, Wait | None) else evolve(verdict, state=state)
-
-
-def _state_in(verdict: Verdict | None) -> State | None:
-    return None if isinstance(verdict, Wait | None) else verdict.state
 
 
 def _is_drawn(state: State) -> bool:
