@@ -62,6 +62,7 @@ NONE_OF_THEM = [
     ("*/ * * * *", "'*/' cannot be a minute: give *, n, a-b, */n or a list of them"),
     ("* ? * * *", "'?' cannot be a hour: give *, n, a-b, */n or a list of them"),
     ("0 0 1 ? *", "'?' cannot be a month: give *, n, a-b, */n or a list of them"),
+    ("5-0 * * * *", "minute 5-0 runs backwards: write 5-59,0-0"),
     ("0 0 * * FRI-MON", "day of the week FRI-MON runs backwards: write 5-7,0-1"),
     ("0 0 * 12-1 *", "month 12-1 runs backwards: write 12-12,1-1"),
     ("0 0 * * MON#0", "'MON#0' cannot be a day of the week: give *, n, a-b, */n or a list of them"),

@@ -26,6 +26,7 @@ DAILY = CronSchedule("@daily", "Asia/Kathmandu")
         ({"interval": [60, timedelta(days=1)], "zone": "Asia/Kathmandu"}, [
             IntervalSchedule(60, zone="Asia/Kathmandu"), IntervalSchedule(86_400, zone="Asia/Kathmandu"),
         ]),
+        ({"cron": "@daily", "zone": "Asia/Kathmandu"}, [DAILY]),
         ({"cron": "0 3 * * *"}, [CronSchedule("0 3 * * *")]),
         ({"cron": ("@daily", "0 0 * * *", "@hourly")}, [CronSchedule("0 0 * * *"), CronSchedule("@hourly")]),
         ({"rrule": "FREQ=DAILY", "zone": "UTC"}, [RRuleSchedule("FREQ=DAILY")]),

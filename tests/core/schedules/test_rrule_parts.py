@@ -64,6 +64,9 @@ SAID = {
     "DTSTART;TZID=UTC:20260110T083000 RRULE:FREQ=DAILY": Rule(
         freq=Freq.DAILY, start=datetime.fromisoformat("2026-01-10T08:30")
     ),
+    "DTSTART;VALUE=DATE:20260110 RRULE:FREQ=DAILY": Rule(
+        freq=Freq.DAILY, start=datetime.fromisoformat("2026-01-10")
+    ),
     "DTSTART:19000101 RRULE:FREQ=DAILY": Rule(freq=Freq.DAILY, start=datetime.fromisoformat("1900-01-01")),
     "DTSTART:90001231 RRULE:FREQ=DAILY": Rule(freq=Freq.DAILY, start=datetime.fromisoformat("9000-12-31")),
     "FREQ=DAILY;COUNT=1": Rule(freq=Freq.DAILY, start=START, count=1),
@@ -135,6 +138,7 @@ def number(low: int, high: int) -> str:
 
 STAMP = "is no time: write 20240131T093000, or ...Z for UTC"
 PART = "cannot be part of an RRULE: write NAME=value, each name once"
+OTHER_ZONE = "does not agree with the zone 'UTC': give the zone to the schedule"
 HOURLY = "use FREQ=HOURLY"
 EVERY_MINUTE = f"FREQ=DAILY;BYHOUR={listed(24)};BYMINUTE={listed(60)}"
 FIVE_BY_FIVE = f"FREQ=DAILY;BYHOUR={listed(5)};BYMINUTE={listed(5)}"
@@ -175,6 +179,7 @@ REFUSED = [
     ("FREQ=FORTNIGHTLY", "FREQ=FORTNIGHTLY cannot be: give one of YEARLY, MONTHLY, WEEKLY, DAILY, HOURLY, MINUTELY"),
     ("FREQ=DAILY;UNTIL=20300101T25", f"UNTIL=20300101T25 {STAMP}"),
     ("DTSTART:20260230\nRRULE:FREQ=DAILY", f"DTSTART=20260230 {STAMP}"),
+    ("DTSTART;TZID=:20260110\nRRULE:FREQ=DAILY", f"'DTSTART;TZID=:20260110' {OTHER_ZONE}"),
     ("DTSTART:\nRRULE:FREQ=DAILY", f"DTSTART= {STAMP}"),
     ("DTSTART:18991231\nRRULE:FREQ=DAILY", "DTSTART=18991231 is too far away: give a year from 1900 to 9000"),
     ("FREQ=DAILY;UNTIL=90010101", "UNTIL=90010101T235959 is too far away: give a year from 1900 to 9000"),

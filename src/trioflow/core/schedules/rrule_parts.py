@@ -189,7 +189,7 @@ def read_rule(text: str, zone: str) -> Rule:
 def _start(line: str, text: str, zone: str) -> datetime:
     where, _, value = line.partition(":")
     named = re.search(r"TZID=([^:;\s]+)", text, re.IGNORECASE)
-    if where != "DTSTART" and (named is None or named[1] != zone):
+    if "TZID=" in where and (named is None or named[1] != zone):
         raise InvalidSchedule(
             f"{line!r} does not agree with the zone {zone!r}: give the zone to the schedule"
         )
@@ -199,8 +199,8 @@ def _start(line: str, text: str, zone: str) -> datetime:
 def _rule(text: str, start: datetime) -> Rule:
     parts = dict[str, str]()
     for part in text.strip(";").split(";"):
-        name, equals, value = part.partition("=")
-        if not (equals and value) or name in parts:
+        name, _, value = part.partition("=")
+        if not value or name in parts:
             raise InvalidSchedule(f"{part!r} cannot be part of an RRULE: write NAME=value, each name once")
         parts[name] = value
     freq = _freq(parts.pop("FREQ", ""))
