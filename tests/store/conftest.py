@@ -9,6 +9,7 @@ import pytest
 
 from tests.store.disk import WatchedDisk, slow, work
 from tests.store.ledger import LEDGER
+from tests.store.power_cut import RecordingDisk
 from trioflow.store.lock import FairLock
 from trioflow.store.sqlite import memory_connection, open_memory, open_sqlite
 from trioflow.testing.faults import SOUND, FaultyStore
@@ -69,4 +70,11 @@ def watched_disk():
     disk = WatchedDisk()
     yield disk
     disk.on_sync = work
+    disk.unregister()
+
+
+@pytest.fixture
+def disk():
+    disk = RecordingDisk()
+    yield disk
     disk.unregister()

@@ -133,6 +133,20 @@ class Disk:
             Path(f"{database}{end}").write_bytes(data)
 
 
+def images(start, recorded, count, chance, database):
+    """Make the files of so many power cuts, each at a moment of its own; gives what had been answered by then."""
+    on_disk, answered, done = start, [], 0
+    for moment in sorted(chance.choices(range(len(recorded) + 1), k=count)):
+        for event in recorded[done:moment]:
+            on_disk.happen(event)
+        answered += [event for event in recorded[done:moment] if isinstance(event, Answered)]
+        done = moment
+        after = on_disk.copy()
+        after.cut(chance.choice(["none", "some", "torn", "all"]), chance)
+        after.write_to(database)
+        yield answered
+
+
 def surviving(write, how, chance):
     """The parts of an unsafe write that reached the disk."""
     match how, write:

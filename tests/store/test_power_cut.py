@@ -13,19 +13,13 @@ import trio.testing
 
 from tests.store.disk import quick
 from tests.store.ledger import LEDGER, entered, entering
-from tests.store.power_cut import Answered, Disk, RecordingDisk, Sync
+from tests.store.power_cut import Answered, Disk, Sync, images
+from tests.tiers import in_both_tiers
 from trioflow.store.lock import FairLock
 from trioflow.store.sqlite import open_sqlite
 from trioflow.store.store import Durability
 
-IMAGES = 2_500
-
-
-@pytest.fixture
-def disk():
-    disk = RecordingDisk()
-    yield disk
-    disk.unregister()
+IMAGES = 5_000
 
 
 def judge(tx, items):
@@ -69,8 +63,11 @@ def left_in(database):
         return {name for _, name in rows}
 
 
-async def test_a_power_cut_loses_nothing_that_was_answered_as_synced(tmp_path, disk):
-    chance, events = random.Random(1), disk.recorder.events
+@in_both_tiers(quick=1, nightly=19)
+async def test_in_five_thousand_power_cuts_nothing_is_lost_that_was_answered_as_synced(
+    tmp_path, disk, round_
+):
+    chance, events = random.Random(round_), disk.recorder.events
     store = await open_sqlite(
         tmp_path / "trioflow.db",
         migrations=LEDGER,
@@ -85,22 +82,11 @@ async def test_a_power_cut_loses_nothing_that_was_answered_as_synced(tmp_path, d
     checkpoints = sum(event == Sync("") for event in recorded)
     assert checkpoints > 5, "the log was never merged into the database, so no cut could hit that"
 
-    image, lost = tmp_path / "image.db", set()
-    on_disk, answered, safe, done = start, set(), set(), 0
-    for cut in sorted(chance.choices(range(len(recorded) + 1), k=IMAGES)):
-        for event in recorded[done:cut]:
-            on_disk.happen(event)
-            match event:
-                case Answered(name, is_safe):
-                    answered.add(name)
-                    safe |= {name} if is_safe else set()
-        done = cut
-        after = on_disk.copy()
-        after.cut(chance.choice(["none", "some", "torn", "all"]), chance)
-        after.write_to(image)
+    image, lost, left = tmp_path / "image.db", set(), set()
+    for answered in images(start, recorded, IMAGES, chance, image):
         left = left_in(image)
-        assert safe <= left
-        lost |= answered - left
+        assert {each.name for each in answered if each.is_safe} <= left
+        lost |= {each.name for each in answered} - left
     assert lost, "the cuts were too gentle to show anything: even what was RELAXED survived them all"
     assert await opens_and_works(image) == left | {"afterwards"}
 
