@@ -100,7 +100,7 @@ async def call_flow(flow: Flow[..., Any], parameters: Parameters, wait_for: Wait
         return await _made(_flow_call(flow_run, around, flow, Inputs.of(parameters, wait_for)), _NO_TURNS)
     if wait_for is not None:
         raise NotASubflow
-    future = Future[Any](flow.name)
+    future: Future[Any] = Future(flow.name)
     future.end(await run_flow(flow, parameters))
     return future
 
@@ -163,7 +163,7 @@ def _child(
         task_run_name(around.task.name, around.run.dynamic_key) if isinstance(around, TaskRunContext) else ""
     )
     key = flow_run.dynamic_key(called.key, within)
-    future = Future[Any](task_run_name(called.name, key))
+    future: Future[Any] = Future(task_run_name(called.name, key))
     if isinstance(around, FlowRunContext):
         around.children.started(future)
     return key, future
@@ -183,7 +183,7 @@ async def _alone(task: Task[..., Any], inputs: Inputs) -> Future[Any]:
         around=None,
         dynamic_key=key,
         tags=task.options.tags | current_tags(),
-        future=Future[Any](task_run_name(task.name, key)),
+        future=Future(task_run_name(task.name, key)),
         recorder=session.recorder.using(task.options.serializer),
         logger=RunLogger(TASK_RUNS, {"root_id": session.root_id, "flow_run_id": None}),
     )
