@@ -161,6 +161,8 @@ BAD_SCHEDULES = [
     ({"schedule": CronSchedule("@daily"), "schedules": []}, "schedule and schedules were given"),
     ({"cron": "@daily", "anchor": ANCHOR}, "an anchor was given without an interval"),
     ({"timezone": "Europe/Paris"}, "the zone 'Europe/Paris' needs an interval"),
+    ({"overlap": "skip"}, "overlap was given without an interval, cron or rrule"),
+    ({"catch_up": "all(3)"}, "catch_up was given without an interval, cron or rrule"),
     ({"schedule": CronSchedule("@daily"), "timezone": "UTC"}, "the zone 'UTC' needs an interval"),
     ({"interval": 0}, "longer than 0 seconds"),
     ({"interval": -5}, "longer than 0 seconds"),

@@ -113,3 +113,8 @@ def test_a_file_without_a_table_or_with_two_for_the_same_runs_is_refused(tmp_pat
 
     with pytest.raises(EntrypointError, match=said):
         tables_of(file)
+
+
+def test_a_file_of_rules_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(EntrypointError, match="there is no file"):
+        tables_of(tmp_path / "nowhere.py")

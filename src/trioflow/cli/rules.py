@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Table, Tables
-from trioflow.engine.entrypoints import load_file
+from trioflow.engine.entrypoints import load_file, parts_of
 from trioflow.errors import EntrypointError
 
 
@@ -14,9 +14,9 @@ def tables_of(file: Path) -> Tables:
     """What judges flow runs, and what judges task runs, by a file that is imported for it.
 
     Raises:
-        EntrypointError: it cannot be imported, has no table with rules, or two for the same runs.
+        EntrypointError: there is no such file, it cannot be imported, has no table with rules, or two for the same runs.
     """
-    largest = largest_tables(load_file(file))
+    largest = largest_tables(load_file(parts_of(str(file))[0]))
     by_name = {table.name: table for table in largest}
     if not by_name:
         raise EntrypointError(f"there is no table in {file}: TABLE = FLOW_RUNS.with_rule(...) makes one")

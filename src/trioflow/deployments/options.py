@@ -128,6 +128,11 @@ def schedules_of(given: Mapping[str, Any]) -> tuple[DeploymentSchedule, ...]:
         anchor=given.get("anchor"),
         zone=given.get("timezone"),
     ).asked()
+    for name in ("catch_up", "overlap"):
+        if name in given and not asked and "schedules" not in given:
+            raise InvalidSchedule(
+                f"{name} was given without an interval, cron or rrule that it could belong to"
+            )
     catch_up = CatchUp.named(str(given.get("catch_up", LATEST)))
     overlap = _one_of(Overlap, "overlap", given.get("overlap", Overlap.ALLOW), InvalidSchedule)
     return tuple(
