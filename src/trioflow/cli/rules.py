@@ -14,7 +14,8 @@ def tables_of(file: Path) -> Tables:
     """What judges flow runs, and what judges task runs, by a file that is imported for it.
 
     Raises:
-        EntrypointError: there is no such file, it cannot be imported, has no table with rules, or two for the same runs.
+        EntrypointError: there is no such file, it cannot be imported, or makes no table with rules, or two for the
+            same runs.
     """
     largest = largest_tables(load_file(parts_of(str(file))[0]))
     by_name = {table.name: table for table in largest}
