@@ -5,7 +5,7 @@ Hand-written, for this is the hot path; empty collections and absent details are
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -255,7 +255,8 @@ def instant_text(instant: datetime | None) -> str | None:
 
 @lru_cache(_INSTANTS_KEPT)
 def _spelt(instant: datetime) -> str:
-    return instant.isoformat(timespec="microseconds")
+    # Two instants that are equal share an entry here, and so a spelling, whatever zones they are told in.
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def json_text(value: Any) -> str:
