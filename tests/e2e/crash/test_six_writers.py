@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.e2e.conftest import SECONDS
@@ -55,7 +57,8 @@ def test_six_processes_share_one_home(house: House, seconds, share):
     for writer in writers:
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    said = [writer.communicate(timeout=SECONDS + seconds) for writer in writers]
+    with ThreadPoolExecutor(WRITERS) as readers:  # of all at once: a full pipe would hold its writer up
+        said = list(readers.map(lambda writer: writer.communicate(timeout=SECONDS + seconds), writers))
     done = [int(told) for told, _ in said]
 
     assert [writer.returncode for writer in writers] == [0] * WRITERS
