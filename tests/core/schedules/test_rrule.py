@@ -26,7 +26,7 @@ def shown(text: str, count: int, zone: str = NEW_YORK, start: datetime = NEW_YEA
     [
         ("FREQ=DAILY;BYHOUR=9", ["2026-01-01 09:00", "2026-01-02 09:00"]),
         ("FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=17;BYMINUTE=30", ["2026-01-30 17:30", "2026-02-27 17:30"]),
-        ("FREQ=MONTHLY;BYDAY=MO,-1FR", ["2026-01-05 00:00", "2026-01-12 00:00"]),
+        ("FREQ=MONTHLY;BYDAY=MO,-1FR;BYMONTHDAY=25,26,30,31", ["2026-01-26 00:00", "2026-01-30 00:00"]),
         ("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", ["2026-01-30 00:00", "2026-02-27 00:00"]),
         ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH", ["2026-01-06 00:00", "2026-01-08 00:00", "2026-01-20 00:00"]),
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", ["2028-02-29 00:00", "2032-02-29 00:00"]),
@@ -84,6 +84,11 @@ def test_a_position_is_one_in_the_whole_week_wherever_one_looks_from():
     sunday, monday = datetime(2026, 1, 11, 12, tzinfo=UTC), datetime(2026, 1, 5, 9, tzinfo=UTC)
 
     assert schedule.next_after(monday) == sunday
+
+    first_three = RRuleSchedule("FREQ=WEEKLY;BYDAY=SU,MO,TU,FR,SA;BYHOUR=12;BYSETPOS=1,2,3;WKST=SU")
+    tuesday = datetime(2026, 1, 6, 12, tzinfo=UTC)
+    assert first_three.between(monday, sunday, 9) == [monday.replace(hour=12), tuesday, sunday]
+    assert first_three.next_after(tuesday) == sunday
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ RULES = [
     "FREQ=YEARLY;BYMONTH=3;BYDAY=TH",
     "FREQ=YEARLY;INTERVAL=4;BYMONTH=11;BYDAY=TU;BYMONTHDAY=2,3,4,5,6,7,8",
     "FREQ=YEARLY;BYDAY=MO;BYHOUR=6,18;BYSETPOS=2,-104,105",
+    "FREQ=YEARLY;BYMONTHDAY=1,15;BYSETPOS=3,-2",
     "FREQ=MONTHLY",
     "FREQ=MONTHLY;INTERVAL=5",
     "FREQ=MONTHLY;INTERVAL=13;BYMONTHDAY=1,28",
@@ -95,6 +96,53 @@ def test_a_count_that_a_century_does_not_reach_is_no_end() -> None:
     schedule = RRuleSchedule("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;COUNT=26")
 
     assert schedule.next_after(datetime(2130, 1, 1, tzinfo=UTC)) == datetime(2132, 2, 29, tzinfo=UTC)
+
+
+def test_a_rule_that_fires_once_in_a_century_is_one() -> None:
+    """Of the years 2000, 2050 and 2100 one is a leap year."""
+    fires = RRuleSchedule("DTSTART:20000229\nRRULE:FREQ=YEARLY;INTERVAL=50").fires(START.replace(year=1999))
+
+    assert list(fires) == [datetime(2000, 2, 29, tzinfo=UTC)]
+
+
+KATHMANDU = ZoneInfo("Asia/Kathmandu")
+QUARTER_PAST = datetime(1985, 12, 31, 18, 30, tzinfo=UTC)
+"""Since then the clocks of Nepal have been a quarter of an hour further on: the full hours show fifteen minutes."""
+
+
+def hours_before(hours: int) -> str:
+    start = QUARTER_PAST.astimezone(KATHMANDU) - timedelta(hours=hours, minutes=15)
+    return f"DTSTART:{start:%Y%m%dT%H%M%S}\nRRULE:FREQ=MINUTELY;INTERVAL=60;BYMINUTE=15"
+
+
+def test_twenty_thousand_times_are_looked_at_in_vain() -> None:
+    schedule = RRuleSchedule(hours_before(20_000), KATHMANDU.key)
+
+    assert schedule.next_after(datetime(1970, 1, 1, tzinfo=UTC)) == QUARTER_PAST
+    with pytest.raises(InvalidSchedule) as refused:
+        RRuleSchedule(hours_before(20_001), KATHMANDU.key)
+    assert str(refused.value) == (
+        f"the RRULE {hours_before(20_001)!r} cannot be: it never fires, since no such day or time comes"
+    )
+
+
+def test_a_hundred_characters_of_a_rule_are_told() -> None:
+    with pytest.raises(InvalidSchedule) as refused:
+        RRuleSchedule("X" * 102)
+    assert str(refused.value) == (
+        f"the RRULE {'X' * 100!r} cannot be: {'X' * 102!r} cannot be part of an RRULE:"
+        " write NAME=value, each name once"
+    )
+
+
+def test_a_minute_that_comes_again_at_once_is_due_again_and_no_instant_twice() -> None:
+    """In St. John's the hour from 23:01 came again after one minute of the next day."""
+    schedule = RRuleSchedule("DTSTART:20100101\nRRULE:FREQ=HOURLY;BYMINUTE=1", "America/St_Johns")
+    start = datetime(2010, 11, 7, 1, tzinfo=UTC)
+
+    assert schedule.between(start, start + timedelta(hours=3), 9) == [
+        start.replace(minute=31) + timedelta(hours=hours) for hours in range(3)
+    ]
 
 
 def test_days_are_looked_for_through_a_century_and_no_further() -> None:
