@@ -107,6 +107,19 @@ async def test_nobody_outlives_a_stop_its_owner_or_its_shim(stand, tether, end, 
     await tether.wait_nobody([tree.mark for tree in trees], WITHIN)
 
 
+ADOPTING_RUNNER = Path(__file__).with_name("adopting_runner.py")
+
+
+@pytest.mark.parametrize("kind", TREES)
+async def test_nobody_outlives_his_shim_below_a_runner_that_adopts_and_all_are_buried(tmp_path, tether, kind):
+    run_id = clock.new_id().hex
+    command = [sys.executable, ADOPTING_RUNNER, tmp_path, run_id, tether.script(kind)]
+    done = await trio.run_process(command, capture_stdout=True)
+
+    await tether.wait_nobody([f"{FLOW_RUN_ID}={run_id}"], WITHIN)
+    assert done.stdout == b"-9 []\n"
+
+
 @ten_times
 async def test_nobody_outlives_a_runner_that_is_killed(tmp_path, tether, round_):
     with killed_runner(tmp_path, tether, ALL_LINES) as marks:

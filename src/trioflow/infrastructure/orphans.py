@@ -1,6 +1,7 @@
 """Orphans: processes of runs whose shim or runner was killed. They are known by their environment. Linux only.
 
-A shim ends its tree when its runner dies, so there is nothing to find unless the shim was killed too. A process that
+A shim ends its tree when its runner dies, so there is nothing to find unless the shim was killed too. Those whose
+shim alone was killed come to a runner that adopts (`trioflow.infrastructure.adoption`). A process that
 threw its environment away is not found: the fence of the store keeps its words out, and only that.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
+from trioflow.infrastructure.adoption import FAMILY
 from trioflow.infrastructure.environment import read_owner
 from trioflow.processes import EPOCH, FLOW_RUN_ID, HOME, RUNNER, is_gone
 
@@ -53,13 +55,16 @@ def _is_orphan(home: Path, found: Environment) -> bool:
 
 
 async def _signal_until_gone(belongs: Belongs, number: int) -> int:
-    """Returns when nobody is found any more, several times over: who is just forking may be overlooked."""
+    """Returns when nobody is found any more, several times over: who is just forking may be overlooked.
+
+    Nor is it quiet as long as adopted ones die: they may have left a child.
+    """
     count = quiet = 0
     while quiet < _QUIET_LOOKS:
         pidfds = await trio.to_thread.run_sync(_signal_all, belongs, number)
         count += len(pidfds)
-        quiet = 0 if pidfds else quiet + 1
         await _wait_dead(pidfds)
+        quiet = 0 if FAMILY.bury() or pidfds else quiet + 1
     return count
 
 
@@ -77,13 +82,15 @@ def _signal_all(belongs: Belongs, number: int) -> list[int]:
     """The pidfds of those whose environment ``belongs`` recognises. They have the signal already.
 
     It is a race with processes that live for a millisecond only, having forked. So the newest come first, each is
-    signalled the moment that it is seen, and no paths are made.
+    signalled the moment that it is seen, and no paths are made. Adopted ones come before all others: a look at them
+    takes no time.
     """
     if sys.platform != "linux":
         return []
+    found = [_signal_if(belongs, pid, number) for pid in FAMILY.adopted()]
     names = os.listdir("/proc")  # noqa: PTH208 - see above
     pids = sorted((int(name) for name in names if name.isdecimal()), reverse=True)
-    found = (_signal_if(belongs, pid, number) for pid in pids if pid != os.getpid())
+    found += [_signal_if(belongs, pid, number) for pid in pids if pid != os.getpid()]
     return [pidfd for pidfd in found if pidfd is not None]
 
 

@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 
 from trioflow.core.leases import GRACE_SECONDS
 from trioflow.errors import ProcessNotStarted, TrioflowBug
+from trioflow.infrastructure.adoption import FAMILY
 from trioflow.infrastructure.infrastructure import SIGTERM_AFTER, ExitReport
 from trioflow.infrastructure.orphans import sweep_run
 from trioflow.infrastructure.output import Output
@@ -156,6 +157,7 @@ class _OwnedProcess:
         with trio.move_on_after(_SWEEP_SECONDS, shield=True):
             self._shim.kill()
             await self._shim.wait()
+            FAMILY.lose(self._shim.pid)
             if self._control.exited is None:
                 self._swept = await sweep_run(self._command.environment)
         self._ended = True
@@ -175,16 +177,18 @@ async def _start_shim(command: Command, output: Output, grace: float) -> _OwnedP
         with ExitStack() as theirs, ExitStack() as ours:
             control, their_control = _socket_pair(ours, theirs)
             link, their_link = _socket_pair(ours, theirs)
-            shim = await trio.lowlevel.open_process(
-                _shim_arguments(their_control, their_link, grace) + list(command.argv),
-                env={**command.environment, LINK_FD: str(their_link.fileno())},
-                cwd=command.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(their_control.fileno(), their_link.fileno()),
-                start_new_session=True,
-            )
+            with FAMILY.birth():
+                shim = await trio.lowlevel.open_process(
+                    _shim_arguments(their_control, their_link, grace) + list(command.argv),
+                    env={**command.environment, LINK_FD: str(their_link.fileno())},
+                    cwd=command.directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pass_fds=(their_control.fileno(), their_link.fileno()),
+                    start_new_session=True,
+                )
+                FAMILY.own(shim.pid)
             ours.pop_all()
     except (OSError, ValueError) as error:
         raise ProcessNotStarted(f"{command.argv[0]} could not be started: {error}") from error

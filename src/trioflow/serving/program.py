@@ -27,6 +27,7 @@ from trioflow.engine.console import show_on_console
 from trioflow.engine.edges import own_nursery
 from trioflow.engine.naming import drawn_name
 from trioflow.errors import RunnerError
+from trioflow.infrastructure.adoption import FAMILY
 from trioflow.runner.runner import Runner
 from trioflow.serving.home import in_home
 from trioflow.serving.screen import Screen, announce, choose_screen, served_now
@@ -64,6 +65,7 @@ def run_program(main: Callable[[], Awaitable[T]]) -> T:
     sys.setswitchinterval(_SWITCH_SECONDS)
     _open_streams()
     show_on_console(current_settings().log_level)
+    FAMILY.adopt()
     answers: list[T] = []
     signalled = trio.run(_ended_by_signals, main, answers)
     if signalled is not None:
