@@ -105,10 +105,10 @@ async def test_a_hook_that_blocks_its_process_is_ended_when_its_own_time_and_the
 
 TWO = """
 def first(flow, flow_run, state):
-    time.sleep(0.8)
+    time.sleep(2)
 
 async def second(flow, flow_run, state):
-    time.sleep(0.8)
+    time.sleep(2)
 
 @flow(on_crashed=[first, second])
 async def f():
@@ -120,9 +120,9 @@ async def f():
 async def test_each_of_several_hooks_has_its_own_time_even_if_it_blocks_the_loop(
     books, owed, place, monkeypatch
 ):
-    monkeypatch.setattr(child, "HOOK_LATE_SECONDS", 0.2)
+    monkeypatch.setattr(child, "HOOK_LATE_SECONDS", 0.5)
     watched, (item,) = await owed(TWO)
-    hasty = evolve(place, settings=evolve(place.settings, hook_seconds=1.0, log_level=40))
+    hasty = evolve(place, settings=evolve(place.settings, hook_seconds=3.0, log_level=40))
     await call_owed(item, hasty, entrypoint=watched.entrypoint)
 
     assert await take(books, watched) == ()
