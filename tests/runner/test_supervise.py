@@ -361,3 +361,25 @@ async def test_what_a_completed_run_leaves_behind_is_ended_before_its_supervisio
     assert f"Process {watched.at.pid} left another one behind; nothing of them lives." in await books.said(
         watched.run.id, "runner"
     )
+
+
+BUSY_BESIDE = """
+import subprocess
+
+@flow
+def f():
+    subprocess.Popen(["sleep", "999"])
+    print("ready", flush=True)
+    time.sleep(999)
+"""
+
+
+@pytest.mark.promise("P6")
+async def test_what_a_flow_has_started_does_not_outlive_its_shim(start):
+    watched = await start(BUSY_BESIDE)
+    await watched.notes.wait_written("ready")
+    (shim,) = (pid for pid, command in alive(watched.mark).items() if "shim.py" in command)
+    os.kill(shim, signal.SIGKILL)
+    state = await watched.wait()
+
+    assert (state.type, alive(watched.mark)) == (StateType.CRASHED, {})

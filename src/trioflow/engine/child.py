@@ -49,7 +49,7 @@ class Orders:
     def taken_from(cls, environment: MutableMapping[str, str]) -> Orders:
         """What these variables say. They are taken out: what this process starts is given no orders.
 
-        The run's id stays, since it is the mark by which the run's tree is found again; so does its home.
+        The run's id and epoch stay, with its home: they are the mark by which the run's tree is found again.
 
         Raises:
             InvalidSetting: one is missing, or says nothing that can be understood.
@@ -62,7 +62,7 @@ class Orders:
         link_fd = _read(environment, LINK_FD, int, "the number of an open descriptor")
         hooks = _read(environment, HOOKS, int, "a number") if HOOKS in environment else None
         claimed = Claimed(run_id=run_id, epoch=epoch, entrypoint=environment.get(ENTRYPOINT) or None)
-        for name in (EPOCH, LINK_FD, HOOKS, ENTRYPOINT):
+        for name in (LINK_FD, HOOKS, ENTRYPOINT):
             environment.pop(name, None)
         return cls(claimed=claimed, link_fd=link_fd, hooks=hooks)
 
