@@ -88,3 +88,10 @@ async def patient(parts: int = 8) -> int:
         total = await add(total, number)
         await trio.sleep(8)
     return total
+
+
+@trioflow.flow
+async def deaf() -> None:
+    """Heeds nothing: only a kill ends it sooner."""
+    with trio.CancelScope(shield=True):
+        await trio.sleep(150)

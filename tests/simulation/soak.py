@@ -1,4 +1,4 @@
-"""One seed of the soak: a system of four deployments for half an hour, with a swarm of faults that the seed draws."""
+"""One seed of the soak: a system of five deployments for half an hour, with a swarm of faults that the seed draws."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def deployments() -> Sequence[FlowDeployment]:
         flows.whole.to_deployment("w", interval=600, overlap="skip"),
         flows.sync_report.to_deployment("s", interval=900, overlap="cancel_other"),
         flows.hooked.to_deployment("h", interval=240, overlap="buffer_one", on_shutdown="reschedule"),
+        flows.patient.to_deployment("p", interval=600, overlap="buffer_one"),
     )
 
 
@@ -35,9 +36,9 @@ def simulated(seed: int, log: Path | None = None) -> Outcome:
         start=chance.choice(STARTS),
         duration=HALF_AN_HOUR,
         faults=Faults.swarm(chance),
-        runners=chance.choice((1, 2, 3)),
+        runners=chance.choice((1, 2, 2, 3)),
         runner_limit=chance.choice((2, 5)),
-        query_seconds=30.0,
+        query_seconds=60.0,
         limits={"db": 2},
         strategy=chance.choice(list(Strategy)),
         flows_may_fail=True,

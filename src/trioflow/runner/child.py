@@ -8,6 +8,7 @@ which it came.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TypeVar, cast, final
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from trioflow.core.runs import FlowRun
 from trioflow.core.states import State, StateType
 from trioflow.core.verdicts import Abort, Accept
 from trioflow.errors import ForeignRun, RunNotFound
-from trioflow.runner.patience import asked_until_answered
+from trioflow.runner.patience import asked_until_answered, until_answered
 from trioflow.runner.speakers import Speakers
 from trioflow.runner.witness import Witness
 from trioflow.settings import Settings
@@ -137,8 +138,11 @@ class ChildClient:
         return reply
 
     async def changes(self, after: int, which: ChangeFilter) -> Changes:
-        """Waits until something that fits the filter has happened after number ``after``, and tells what."""
-        return await self._client.changes(after, which)
+        """Waits until something that fits the filter has happened after number ``after``, and tells what.
+
+        An outage of the store is waited out: who listens for the end of a run must not end it.
+        """
+        return await until_answered(partial(self._client.changes, after, which))
 
     async def now(self) -> int:
         """The number of the newest change."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -21,9 +23,18 @@ _FIRST_BACKOFF, _LAST_BACKOFF = 0.1, 5.0
 
 
 async def asked_until_answered(client: Client, endpoint: Endpoint[Request, Reply], request: Request) -> Reply:
-    """The reply, once the store can give it. It is said once that somebody waits.
+    """The reply, once the store can give it.
 
     A request can be repeated: a run is created once for its id, and a transition id gets the answer that was written.
+
+    Raises:
+        TrioflowError: what does not go away by waiting.
+    """
+    return await until_answered(partial(client.call, endpoint, request))
+
+
+async def until_answered(ask: Callable[[], Awaitable[Reply]]) -> Reply:
+    """What is asked for, which can be asked again, once the store can give it. It is said once that somebody waits.
 
     Raises:
         TrioflowError: what does not go away by waiting.
@@ -31,7 +42,7 @@ async def asked_until_answered(client: Client, endpoint: Endpoint[Request, Reply
     backoff = _FIRST_BACKOFF
     while True:
         try:
-            return await client.call(endpoint, request)
+            return await ask()
         except TrioflowError as error:
             if not may_pass(error):
                 raise

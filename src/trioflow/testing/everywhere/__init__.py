@@ -8,6 +8,7 @@ Never: a clock, a thread or a socket of the real world; judges by what it was to
 from __future__ import annotations
 
 from trioflow.testing.everywhere.audit import audit, audit_at_rest
+from trioflow.testing.everywhere.served import Served
 from trioflow.testing.everywhere.sweep import (
     Swept,
     cancel_everywhere,
@@ -18,6 +19,7 @@ from trioflow.testing.everywhere.trial import Scenario
 
 __all__ = [
     "Scenario",
+    "Served",
     "Swept",
     "audit",
     "audit_at_rest",

@@ -19,7 +19,7 @@ from trioflow import clock
 from trioflow.engine.blocking import use_portal
 from trioflow.errors import ScenarioUnfit
 from trioflow.settings import current_settings, use_settings
-from trioflow.testing.everywhere.points import Point
+from trioflow.testing.everywhere.points import Point, Side
 from trioflow.testing.everywhere.recovery import Ends
 from trioflow.testing.everywhere.trial import Deed, Outcome, Scenario, Trial
 from trioflow.testing.simulation.baton import BatonPortal
@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 10.0
 """Real seconds that one step may take."""
 
 
-def scenario_name(scenario: Scenario) -> str:
+def scenario_name(scenario: object) -> str:
     """What the scenario is called."""
     return getattr(scenario, "__name__", type(scenario).__name__)
 
@@ -67,6 +67,10 @@ class Stage:
             stack.enter_context(self._watchdog.watching())
             stack.enter_context(ordered(self._order))
             yield self
+
+    def sides(self, _: Deed) -> tuple[Side, ...]:
+        """Which sides of a step matter."""
+        return ("after", "before")
 
     def tried(self, deed: Deed, point: Point | None, expected: Ends) -> Outcome:
         """What came of one trial.

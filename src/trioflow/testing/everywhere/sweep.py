@@ -12,12 +12,12 @@ from trioflow.core.states import StateType
 from trioflow.errors import ScenarioBroken, ScenarioUnfit
 from trioflow.testing.everywhere.judging import faults_of
 from trioflow.testing.everywhere.points import Point, Side
+from trioflow.testing.everywhere.served import Served, ServedStage
 from trioflow.testing.everywhere.staging import Stage, scenario_name
 from trioflow.testing.everywhere.trial import Deed, Outcome, Scenario
 
 _SHOWN = 5
 """How many broken points are told of."""
-_SIDES: tuple[Side, ...] = ("after", "before")
 
 
 @final
@@ -34,7 +34,7 @@ class Swept:
 
 
 def cancel_everywhere(
-    scenario: Scenario, *, by: Literal["host", "request"] = "host", only: str | None = None
+    scenario: Scenario | Served, *, by: Literal["host", "request"] = "host", only: str | None = None
 ) -> Swept:
     """Cancel the scenario at each of its steps, and look at what it leaves behind.
 
@@ -55,7 +55,7 @@ def cancel_everywhere(
     return _sweep(scenario, Deed.CANCEL if by == "host" else Deed.REQUEST, only)
 
 
-def crash_everywhere(scenario: Scenario, *, only: str | None = None) -> Swept:
+def crash_everywhere(scenario: Scenario | Served, *, only: str | None = None) -> Swept:
     """Kill the process of the scenario at each of its steps, and have another one take up what it finds.
 
     Killed, a process says nothing more to the store. Once its leases have run out, a second one opens the store: every
@@ -74,7 +74,7 @@ def crash_everywhere(scenario: Scenario, *, only: str | None = None) -> Swept:
     return _sweep(scenario, Deed.KILL, only)
 
 
-def fail_store_at_every_call(scenario: Scenario, *, only: str | None = None) -> Swept:
+def fail_store_at_every_call(scenario: Scenario | Served, *, only: str | None = None) -> Swept:
     """Let each call of the store fail, before its commit and after it, and look at what the scenario leaves behind.
 
     It may end well or raise, but nothing else than trioflow's own errors. After each, every run is over or can be
@@ -99,13 +99,15 @@ _CALLS = {
 """How one point is tried again."""
 
 
-def _sweep(scenario: Scenario, deed: Deed, only: str | None) -> Swept:
+def _sweep(scenario: Scenario | Served, deed: Deed, only: str | None) -> Swept:
     name = scenario_name(scenario)
-    with Stage(scenario).set_up() as stage:
+    on_stage = ServedStage(scenario) if isinstance(scenario, Served) else Stage(scenario)
+    with on_stage.set_up() as stage:
         undisturbed = _undisturbed(stage)
         outcomes: list[Outcome] = []
         broken: list[str] = []
-        for point in _points(deed, undisturbed, only):
+        every = scenario.every if isinstance(scenario, Served) and deed is not Deed.FAIL else 1
+        for point in _points(deed, undisturbed, stage.sides(deed), every, only):
             outcome = stage.tried(deed, point, undisturbed.ends)
             _check_repeats(name, deed, point, outcome, undisturbed)
             if faults := faults_of(deed, outcome, undisturbed):
@@ -122,11 +124,13 @@ def _sweep(scenario: Scenario, deed: Deed, only: str | None) -> Swept:
     return Swept(len(outcomes), len({outcome.where for outcome in outcomes}), ends)
 
 
-def _points(deed: Deed, undisturbed: Outcome, only: str | None) -> Iterator[Point]:
+def _points(
+    deed: Deed, undisturbed: Outcome, sides: tuple[Side, ...], every: int, only: str | None
+) -> Iterator[Point]:
     count = undisturbed.calls if deed is Deed.FAIL else undisturbed.steps
-    found = {str(point): point for side in _SIDES for point in (Point(side, k) for k in range(1, count + 1))}
+    found = {str(point): point for side in sides for point in (Point(side, k) for k in range(1, count + 1))}
     if only is None:
-        yield from found.values()
+        yield from (point for point in found.values() if point.number % every == 0)
     elif only in found:
         yield found[only]
     else:
@@ -135,7 +139,7 @@ def _points(deed: Deed, undisturbed: Outcome, only: str | None) -> Iterator[Poin
         )
 
 
-def _undisturbed(stage: Stage) -> Outcome:
+def _undisturbed(stage: Stage | ServedStage) -> Outcome:
     """The scenario as it goes when nothing is done to it."""
     name = scenario_name(stage.scenario)
     first, second = (stage.tried(Deed.NOTHING, None, {}) for _ in range(2))

@@ -34,9 +34,9 @@ Main = Callable[["Process"], Awaitable[int]]
 _running: ContextVar[Process | None] = ContextVar("trioflow simulation process", default=None)
 
 
-def current_process() -> Process | None:
-    """The simulated process that this task is of."""
-    return _running.get()
+def process_of(task: trio.lowlevel.Task) -> Process | None:
+    """The simulated process that a task is of."""
+    return task.context.get(_running)
 
 
 @final
@@ -217,7 +217,7 @@ class Machine:
         """A task has taken a step: kill its process, if it was its last one."""
         if not self._countdowns:
             return
-        process = task.context.get(_running)
+        process = process_of(task)
         if process not in self._countdowns:
             return
         self._countdowns[process] -= 1
@@ -234,7 +234,7 @@ class Machine:
         batch[:] = [task for task in batch if not self._is_held(task)]
 
     def _is_held(self, task: trio.lowlevel.Task) -> bool:
-        process = task.context.get(_running)
+        process = process_of(task)
         if process is None or not process.is_held:
             return False
         process.hold(task)

@@ -17,6 +17,7 @@ import trio
 from attrs import define, field
 
 from trioflow.client.connect import serve_store
+from trioflow.client.local import LocalClient
 from trioflow.core.runs import FlowRun
 from trioflow.core.states import State
 from trioflow.deployments.deployment import FlowDeployment
@@ -28,6 +29,7 @@ from trioflow.infrastructure.infrastructure import OutputLine
 from trioflow.runner.runner import Runner
 from trioflow.runner.witness import Said
 from trioflow.scheduler import run_scheduler
+from trioflow.testing.faults.store import FaultyStore, StorePlan
 from trioflow.testing.simulation.database import View
 from trioflow.testing.simulation.infrastructure import SimulatedInfrastructure
 from trioflow.testing.simulation.machine import Process
@@ -49,6 +51,7 @@ class Service:
     _simulation: Simulation
     _terms: Terms
     _flows: Flows
+    _store_plan: StorePlan | None = None
     _stopping: bool = False
     _runner: Runner | None = None
     process: Process | None = None
@@ -85,13 +88,9 @@ class Service:
         upset = partial(
             unsteady, database=simulation.database, chance=simulation.world.stream(f"calls of {process.name}")
         )
-        view = View(simulation.database, process)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(view.tick)
-            client = await nursery.start(serve_store, view)
-            nursery.start_soon(
-                partial(run_scheduler, client.orchestrator, look_seconds=terms.seconds_between_looks)
-            )
+            client, store = await nursery.start(self._open, View(simulation.database, process))
+            nursery.start_soon(run_scheduler, client.orchestrator)
             runner = Runner(
                 process.name,
                 client=upset(client),
@@ -106,14 +105,31 @@ class Service:
                     load_flow=self._flows.load,
                 ),
             )
-            for deployment in terms.deployments:
-                await runner.add_deployment(deployment)
             self._runner = runner
-            self.ready.set()
-            if not self._stopping:
-                await runner.start()
+            try:
+                await self._run(runner)
+            finally:
+                store.cancel()
             nursery.cancel_scope.cancel()
         return 0
+
+    async def _open(
+        self, view: View, *, task_status: trio.TaskStatus[tuple[LocalClient, trio.CancelScope]]
+    ) -> None:
+        """Have the store open until the scope that this starts with is cancelled: a runner that is has last words."""
+        store = view if self._store_plan is None else FaultyStore(view, self._store_plan)
+        with trio.CancelScope(shield=True) as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(view.tick)
+                client: LocalClient = await nursery.start(serve_store, store)
+                task_status.started((client, scope))
+
+    async def _run(self, runner: Runner) -> None:
+        for deployment in self._terms.deployments:
+            await runner.add_deployment(deployment)
+        self.ready.set()
+        if not self._stopping:
+            await runner.start()
 
 
 def _is_trouble(error: BaseException) -> bool:

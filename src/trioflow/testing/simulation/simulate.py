@@ -20,6 +20,7 @@ from trioflow.core.runs import FlowRun
 from trioflow.engine.blocking import use_portal
 from trioflow.errors import SimulationError, SimulationFailed
 from trioflow.settings import Settings, use_settings
+from trioflow.testing.faults.store import StorePlan
 from trioflow.testing.simulation.baton import BatonPortal
 from trioflow.testing.simulation.cancellation import cancelled_in_order
 from trioflow.testing.simulation.chaos import Chaos
@@ -96,6 +97,8 @@ class Stage:
     watchdog: Watchdog = field(init=False)
     database: Database = field(init=False)
     oracle: Oracle = field(init=False)
+    store_plan: StorePlan | None = field(default=None, init=False)
+    """What goes wrong with which call of the runners' stores, of all of them together; besides the faults."""
     _failure: BaseException | None = field(default=None, init=False)
     """Why it was halted."""
     _scope: trio.CancelScope = field(factory=trio.CancelScope, init=False)
@@ -215,7 +218,7 @@ class Stage:
         chance = self.world.stream("hosts")
         hosts = [chance.choice(("here", "there")) for _ in range(self.terms.runners)]
         return [
-            Service(f"runner-{number}", host, simulation, self.terms, flows)
+            Service(f"runner-{number}", host, simulation, self.terms, flows, self.store_plan)
             for number, host in enumerate(hosts, 1)
         ]
 
