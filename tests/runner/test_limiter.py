@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from inspect import signature
 from uuid import UUID
 
 import pytest
@@ -36,6 +37,22 @@ def test_a_full_limiter_says_once_how_many_runs_are_in_progress(caplog: pytest.L
             "TRIOFLOW_RUNNER_PROCESS_LIMIT setting."
         )
     ]
+
+
+@pytest.mark.behaviour("LM-02")
+def test_it_says_so_again_in_the_log_only_after_a_slot_came_back(caplog: pytest.LogCaptureFixture) -> None:
+    limiter = Limiter(1)
+    with caplog.at_level(logging.DEBUG, logger="trioflow.runner"):
+        taken = [limiter.take_nowait(run) for run in RUNS[:4]]
+        limiter.give_back(RUNS[0])
+        taken += [limiter.take_nowait(run) for run in RUNS[1:3]]
+    assert taken == [True, False, False, False, True, False]
+    assert [record.levelname for record in caplog.records] == ["INFO", "DEBUG", "DEBUG", "INFO"]
+
+
+def test_it_begins_with_every_slot_free() -> None:
+    assert list(signature(Limiter).parameters) == ["limit"]
+    assert Limiter(3).in_use == 0
 
 
 @pytest.mark.behaviour("QK-09")
