@@ -63,7 +63,10 @@ async def test_the_answer_is_what_the_file_makes_whatever_it_prints(write, capfd
 
     out, err = capfd.readouterr()
     assert (out, "loading" in err) == ("", True)
-    assert [err.count(told) for told in ("nothing will be served", "flow 'pack' will not be executed")] == [1, 1]
+    assert [err.count(told) for told in ("nothing will be served", "flow 'pack' will not be executed")] == [
+        1,
+        1,
+    ]
     with pytest.warns(UserWarning, match="loading is in progress"):
         assert answer == deployments_in(file)
 
