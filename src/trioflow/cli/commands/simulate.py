@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -50,9 +50,18 @@ def simulate(
     """
     from trioflow.testing.simulation.forecast import Season, forecast
 
-    season = Season(start=_instant(start), duration=_time(for_), seed=seed, limit=limit, away=_time(away))
+    try:
+        season = Season(start=_instant(start), duration=_time(for_), seed=seed, limit=limit, away=_time(away))
+    except ValueError as error:
+        raise InvalidSetting(str(error)) from None
+    if report is not None and not report.absolute().parent.is_dir():
+        raise InvalidSetting(f"there is no folder {report.parent} for the report")
     deployments = trio.run(partial(_deployments, target))
-    found = forecast(deployments, season, _durations(target))
+    if not any(deployment.schedules for deployment in deployments):
+        raise InvalidSetting(
+            f'nothing in {target} has a schedule: `my_flow.to_deployment("nightly", cron=...)`'
+        )
+    found = forecast(deployments, season, _durations(target, {each.flow_name for each in deployments}))
     for line in _told(found):
         print(line)  # noqa: T201 - this is the answer
     if report is not None:
@@ -67,15 +76,20 @@ async def _deployments(target: str) -> list[FlowDeployment]:
     return await described(target)
 
 
-def _durations(target: str) -> Mapping[str, Callable[..., float]]:
-    """What the file says of how long runs take; loading it runs it, as an engine does."""
+def _durations(target: str, flows: Collection[str]) -> Mapping[str, Callable[..., float]]:
+    """What the file says of how long runs of these flows take; loading it runs it, as an engine does."""
     head, colon, tail = target.rpartition(":")
-    path = Path(head if colon and not {"/", "\\"} & set(tail) else target)
+    is_part = bool(colon) and not {"/", "\\"} & set(tail)
+    path = Path(head if is_part else target)
     given: Mapping[str, Callable[..., float]] = getattr(load_file(path.absolute()), DURATIONS, {})
     if not all(callable(each) for each in given.values()):
         raise InvalidSetting(
             f"{DURATIONS} in {path} must say for each flow a function that draws seconds: "
             f'{DURATIONS} = {{"nightly": lambda chance: chance.uniform(60, 600)}}'
+        )
+    if (unknown := given.keys() - set(flows)) and not is_part:
+        raise InvalidSetting(
+            f"{DURATIONS} in {path} speaks of {', '.join(sorted(unknown))}: its flows are {', '.join(sorted(flows))}"
         )
     return given
 
@@ -98,9 +112,8 @@ def _instant(text: str) -> datetime:
 def _told(found: Any) -> list[str]:
     runs = found.runs
     late = [run.late for run in runs if run.late > timedelta(seconds=5)]
-    lines = [
-        f"{len(runs):,} runs of {len(found.deployments)} deployments in {found.season.duration.days} days"
-    ]
+    deployments = f"{len(found.deployments)} deployment{'s' * (len(found.deployments) != 1)}"
+    lines = [f"{len(runs):,} runs of {deployments} in {_spoken(found.season.duration)}"]
     types = sorted({run.type for run in runs}, key=lambda type_: type_.name)
     lines += [f"{sum(run.type is type_ for run in runs):>9,}  {type_.name}" for type_ in types]
     lines.append(f"{sum(max(0, run.attempts - 1) for run in runs):>9,}  retries")
@@ -108,3 +121,8 @@ def _told(found: Any) -> list[str]:
     lines.append(f"{sum(len(fires) for fires in found.missed.values()):>9,}  fires missed")
     lines.append(f"digest {found.digest}")
     return lines
+
+
+def _spoken(time: timedelta) -> str:
+    """A time in whole days, where it is."""
+    return f"{time.days} days" if not time % timedelta(days=1) else str(time)

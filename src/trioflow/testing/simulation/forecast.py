@@ -9,11 +9,13 @@ runs, and not its hours.
 from __future__ import annotations
 
 import logging
+import random
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, NoReturn, final
 from uuid import UUID
@@ -28,7 +30,7 @@ from trioflow.core.schedules.window import Overlap
 from trioflow.core.states import StateType
 from trioflow.deployments.apply import apply
 from trioflow.deployments.deployment import FlowDeployment
-from trioflow.errors import ProcessNotStarted
+from trioflow.errors import ProcessNotStarted, SimulationError
 from trioflow.infrastructure.infrastructure import Command, ExitReport, RunningProcess, Sink
 from trioflow.loops import Bell, Loop
 from trioflow.orchestrator.desk import DOWNTIME, Desk
@@ -73,7 +75,9 @@ class Season:
     seed: int = 0
     limit: int = field(default=100, validator=validators.ge(1))
     """How many runs the runner has in hand at once."""
-    away: timedelta = timedelta()
+    away: timedelta = field(
+        default=timedelta(), validator=[validators.ge(timedelta()), validators.lt(_AWAY_EACH)]
+    )
     """Once in thirty days, at a drawn time, nobody serves for so long: what was missed is caught up with, or not."""
 
 
@@ -122,11 +126,16 @@ def forecast(
         deployments: whose schedules they are.
         season: from when, for how long, under which conditions; the year 2026, unless given.
         durations: draws how many seconds a run takes, by the flow's name; 1 to 60 for a flow that is not there.
+
+    Raises:
+        SimulationError: what was drawn is no number of seconds.
     """
     play = _Play(tuple(deployments), season or Season(), durations or {})
     time = VirtualTime()
     with play.set_up():
         trio.run(play.through, clock=time.clock(), instruments=[Steps(play.journal)])
+    if play.error is not None:
+        raise play.error
     return play.told()
 
 
@@ -139,6 +148,9 @@ class _Play:
     season: Season
     durations: Mapping[str, Duration]
     journal: Journal = field(factory=Journal, init=False)
+    error: SimulationError | None = field(default=None, init=False)
+    """Why it was given up."""
+    _scope: trio.CancelScope = field(factory=trio.CancelScope, init=False)
     _world: VirtualWorld = field(init=False)
     _database: Database = field(init=False)
     _chronicle: Chronicle = field(init=False)
@@ -176,6 +188,10 @@ class _Play:
     async def through(self) -> None:
         """Go through the season."""
         view = View(self._database, None)
+        with self._scope:
+            await self._through(view)
+
+    async def _through(self, view: View) -> None:
         async with trio.open_nursery() as nursery:
             # Nothing is periodic: nobody dies here, so that no lease needs anybody.
             client: LocalClient = await nursery.start(serve_store, view)
@@ -202,7 +218,23 @@ class _Play:
         for deployment in self.deployments:
             known = await apply(client, evolve(deployment, hooked=frozenset()))
             self._known[known.id] = deployment
-            self._by_deployment[known.id] = self.durations.get(deployment.flow_name, a_minute_at_most)
+            name = deployment.flow_name
+            self._by_deployment[known.id] = self._checked(name, self.durations.get(name, a_minute_at_most))
+
+    def _checked(self, name: str, duration: Duration) -> Duration:
+        """The duration, which gives the forecast up when it draws what is none."""
+
+        def drawn(chance: random.Random) -> float:
+            seconds: Any = duration(chance)  # A file may give anything.
+            if isinstance(seconds, int | float) and 0 <= seconds < inf:
+                return seconds
+            self.error = SimulationError(
+                f"the duration of {name!r} was drawn as {seconds!r}: it must be a number of seconds, 0 or more"
+            )
+            self._scope.cancel()
+            return 0.0
+
+        return drawn
 
     def _claims(self, client: LocalClient, nursery: trio.Nursery) -> Claims:
         place = Place(
