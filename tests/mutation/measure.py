@@ -74,7 +74,7 @@ GROUPS = (
     Group(
         "Schedules",
         ["core/schedules/*.py"],
-        ["tests/core/schedules", "tests/property/test_schedules.py", "tests/property/test_fires.py"],
+        ["tests/core/schedules"],
     ),
     Group(
         "Leases, slots and hooks in the store",
