@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 
 import pytest
 import trio
@@ -234,6 +235,12 @@ async def test_closing_answers_what_was_asked_before(file_store, elsewhere):
     assert "trioflow-store-writer" not in {thread.name for thread in threading.enumerate()}
 
 
+def wait_at_the_lock(store):
+    """Returns when the writer's thread stands there: ten virtual seconds are over before it wakes up."""
+    while store._writer._lock._waiting_since is None:
+        time.sleep(0.001)
+
+
 async def test_closing_does_not_wait_for_ever_for_another_process(path, autojump_clock, caplog):
     store = await open_sqlite(path, migrations=LEDGER)
     refused = []
@@ -248,6 +255,7 @@ async def test_closing_does_not_wait_for_ever_for_another_process(path, autojump
             for name in range(1000):
                 nursery.start_soon(ask, str(name))
             await trio.testing.wait_all_tasks_blocked()
+            wait_at_the_lock(store)
             await store.aclose()
     assert refused == [StoreClosed] * 1000
     assert "without its last writes: process" in caplog.text
