@@ -90,7 +90,8 @@ class Service:
         )
         async with trio.open_nursery() as nursery:
             client, store = await nursery.start(self._open, View(simulation.database, process))
-            nursery.start_soon(run_scheduler, client.orchestrator)
+            looks = terms.seconds_between_looks
+            nursery.start_soon(partial(run_scheduler, client.orchestrator, look_seconds=looks))
             runner = Runner(
                 process.name,
                 client=upset(client),
