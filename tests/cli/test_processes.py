@@ -220,7 +220,10 @@ def test_help_imports_neither_trio_nor_the_store():
 SLOW_TO_IMPORT = """
 import os, sys
 print("importing", flush=True)
-sys.stdin.readline()
+try:
+    sys.stdin.readline()
+except KeyboardInterrupt:
+    print("lost, as in a callback of the import system", flush=True)
 os._exit(7)
 """
 
@@ -230,10 +233,10 @@ def start_importing(tmp_path):
     """Starts ``trioflow``, which is still importing what it needs, until a line is written to it."""
     with ExitStack() as stack:
 
-        def start(*prelude: str) -> subprocess.Popen[str]:
+        def start(*prelude: str, module: str = "cyclopts") -> subprocess.Popen[str]:
             slow = tmp_path / "slow"
             slow.mkdir()
-            (slow / "cyclopts.py").write_text(SLOW_TO_IMPORT)
+            (slow / f"{module}.py").write_text(SLOW_TO_IMPORT)
             process = subprocess.Popen(
                 [*prelude, sys.executable, "-m", "trioflow", "serve", "flows.py"],
                 env={**os.environ, "PYTHONPATH": str(slow)},
@@ -266,3 +269,12 @@ def test_a_ctrl_c_that_is_ignored_stays_so_while_it_is_being_imported(start_impo
     process.communicate("go on\n", timeout=30)
 
     assert process.returncode == 7
+
+
+def test_ctrl_c_while_a_command_is_being_imported_is_quiet(start_importing):
+    process = start_importing(module="apsw")
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out, err) == (130, "", "")

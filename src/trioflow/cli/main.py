@@ -36,6 +36,7 @@ from trioflow.errors import (
     TrioflowBug,
     TrioflowError,
 )
+from trioflow.interrupts import raise_at_interrupt
 from trioflow.settings import Settings, current_settings, use_settings
 
 FAILURE = 1
@@ -130,6 +131,7 @@ def _launch(
     """
     try:
         with use_settings(_settings(home, debug=debug)):
+            raise_at_interrupt()
             code: int | None = app(tokens)
             return code
     except Exception as error:
