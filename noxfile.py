@@ -41,6 +41,7 @@ ASYNC_EXEMPT = {
     "src/trioflow/store/batch.py": "ASYNC103,ASYNC104",  # the error is handed to whoever asked, and raised there
     "src/trioflow/store/writer.py": "ASYNC103,ASYNC104",  # the same; and a thread's last words
     # What a scenario raised is kept and looked at; around its `trio.run` there is nothing to cancel.
+    "src/trioflow/testing/everywhere/served.py": "ASYNC103,ASYNC104",
     "src/trioflow/testing/everywhere/staging.py": "ASYNC104",
     "src/trioflow/testing/everywhere/trial.py": "ASYNC103",
     # Shielded, with a deadline, by what is awaited: `last_words`, `taken_down`, `process.end`.

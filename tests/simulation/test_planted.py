@@ -132,6 +132,11 @@ def test_more_runs_in_hand_than_the_limit_allows_are_found(monkeypatch):
     assert "runs in hand, and 2 are the most" in found(deployments=busy, runner_limit=2)
 
 
+def test_runners_that_never_have_room_again_are_found(monkeypatch):
+    monkeypatch.setattr(Limiter, "give_back", lambda *_: None)
+    assert "and nobody has started it" in found(deployments=hourly(), runner_limit=3)
+
+
 # --- slots
 
 

@@ -64,7 +64,7 @@ class Served:
     limits: Mapping[str, int] = field(factory=dict[str, int])
     """Concurrency limits, by tag."""
     every: int = 1
-    """Each so-manieth step is tried: 1 is all of them."""
+    """Each so-manieth step, or call of the store, is tried: 1 is all of them."""
 
     @property
     def __name__(self) -> str:

@@ -106,7 +106,7 @@ def _sweep(scenario: Scenario | Served, deed: Deed, only: str | None) -> Swept:
         undisturbed = _undisturbed(stage)
         outcomes: list[Outcome] = []
         broken: list[str] = []
-        every = scenario.every if isinstance(scenario, Served) and deed is not Deed.FAIL else 1
+        every = scenario.every if isinstance(scenario, Served) else 1
         for point in _points(deed, undisturbed, stage.sides(deed), every, only):
             outcome = stage.tried(deed, point, undisturbed.ends)
             _check_repeats(name, deed, point, outcome, undisturbed)

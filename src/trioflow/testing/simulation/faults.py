@@ -60,6 +60,8 @@ class Faults:
         rates = {name: chance.uniform(1, _MOST_AN_HOUR) for name in _RATES if chance.random() < 0.5}
         if "runner_kills" in rates:
             rates["runner_kills"] /= 4
+        if "orders" in rates:
+            rates["orders"] *= 3
         chances = {name: chance.uniform(0, _MOST_CHANCE) for name in _CHANCES if chance.random() < 0.5}
         latency = {
             "latency": chance.choice((0.0, 0.01, 0.5)),

@@ -18,10 +18,11 @@ from typing import Any, final
 import trio
 from attrs import define, field
 
+from trioflow import clock
 from trioflow.core.leases import Owner
 from trioflow.core.runs import FlowRun
 from trioflow.store.queries import FLOW_RUNS
-from trioflow.store.rows import flow_run_from
+from trioflow.store.rows import flow_run_from, instant_text
 from trioflow.store.store import Tx
 from trioflow.testing.simulation.fires import Fires
 from trioflow.testing.simulation.holdings import Holdings
@@ -53,6 +54,13 @@ _EARLY = timedelta(seconds=0.5)
 """The rule that waits for the scheduled time counts in whole seconds."""
 _SLACK = timedelta(seconds=5)
 """So much later than it is due a run starts at the most, where nothing goes wrong and nothing is full."""
+
+_LONG = timedelta(seconds=900)
+"""So much later it starts, whatever goes wrong: outages and stops end, and others take over."""
+_OVERDUE = (
+    "SELECT id, next_scheduled_start FROM flow_runs WHERE state_type = 'SCHEDULED' AND next_scheduled_start < ?"
+    " AND id NOT IN (SELECT run_id FROM leases)"
+)
 
 
 @final
@@ -255,9 +263,15 @@ class Oracle:
         """The time in which schedules fire is over.
 
         Raises:
-            Broken: a fire has no run, or two.
+            Broken: a fire has no run, or two, or one that was due and nobody has started.
         """
         self._fires.check(tx)
+        if self._terms.faults.clock_jumps:
+            return
+        is_easy = self._terms.is_roomy and not self._terms.faults.is_any
+        since = clock.now() - (_SLACK if is_easy else _LONG)
+        for run_id, due in tx.execute(_OVERDUE, (instant_text(since),)):
+            raise Broken(f"{told(run_id)} was due at {due}, and nobody has started it")
 
     def ended(self, tx: Tx) -> None:
         """All is over.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import final
 
@@ -24,6 +25,7 @@ from trioflow.core.states import (
     Suspended,
     resumed,
 )
+from trioflow.errors import RunNotFound
 from trioflow.testing.simulation.simulation import Simulation
 from trioflow.wire.endpoints import FIND_FLOW_RUNS, PROPOSE_FLOW_RUN_STATE
 from trioflow.wire.filters import FlowRunFilter
@@ -32,6 +34,8 @@ from trioflow.wire.requests import FindFlowRuns, ProposeFlowRunState
 _HOUR = 3600.0
 _AMONG = 12
 """So many of the newest runs are what somebody looks at."""
+_AT_WORK = 0.7
+"""How many orders are for runs that go on, where there are any."""
 _PAUSE = timedelta(seconds=60)
 
 _ORDERS: tuple[Callable[[datetime], State], ...] = (
@@ -66,6 +70,9 @@ class Orders:
                     nursery.start_soon(self._resume, run, self._chance.uniform(1, 90))
 
     async def _runs(self) -> list[FlowRun]:
+        """Those that go on, or the newest."""
+        if (active := await self._simulation.active_runs()) and self._chance.random() < _AT_WORK:
+            return active
         which = FlowRunFilter(due_before=clock.now(), roots_only=True, limit=_AMONG)
         found = await self._simulation.client.call(FIND_FLOW_RUNS, FindFlowRuns(filter=which))
         return list(found.runs)
@@ -79,10 +86,12 @@ class Orders:
             rerun=self._chance.random() < 0.8,
             force=self._chance.random() < 0.2,
         )
-        await self._simulation.client.call(PROPOSE_FLOW_RUN_STATE, request)
+        with suppress(RunNotFound):  # It was only planned, and has been dropped since.
+            await self._simulation.client.call(PROPOSE_FLOW_RUN_STATE, request)
 
     async def _resume(self, run: FlowRun, seconds: float) -> None:
         await trio.sleep(seconds)
-        now = await self._simulation.run(run.id)
-        if (state := resumed(now.state, clock.now())) is not None:
-            await self._order(now, state)
+        with suppress(RunNotFound):
+            now = await self._simulation.run(run.id)
+            if (state := resumed(now.state, clock.now())) is not None:
+                await self._order(now, state)

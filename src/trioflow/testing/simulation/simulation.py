@@ -96,7 +96,7 @@ class Simulation:
 
     async def active_runs(self) -> list[FlowRun]:
         """The flow runs that have begun and are not over, the newest first."""
-        types = frozenset({StateType.PENDING, StateType.RUNNING, StateType.CANCELLING})
+        types = frozenset({StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING})
         found = await self.client.call(FIND_FLOW_RUNS, FindFlowRuns(filter=FlowRunFilter(state_types=types)))
         return list(found.runs)
 
