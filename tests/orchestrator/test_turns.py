@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.orchestrator import test_ready
-from tests.orchestrator.conftest import MIDNIGHT, Desk, World
+from tests.orchestrator.conftest import MIDNIGHT, Desk, World, evolve
 from tests.orchestrator.test_ready import EACH_MINUTE, NEVER_TWO, begin, deploy, minutes, ready, states
 from trioflow.core.deployments import Deployment, DeploymentSchedule
 from trioflow.core.runs import FlowRun, RetryPolicy
@@ -15,6 +15,7 @@ from trioflow.core.schedules.window import CatchUp, Overlap
 from trioflow.core.states import Failed
 from trioflow.core.verdicts import Abort
 from trioflow.orchestrator.desk import DOWNTIME
+from trioflow.orchestrator.turns import going_on
 from trioflow.store.rows import instant_text
 
 desk, starts_at_midnight = test_ready.desk, test_ready.starts_at_midnight
@@ -89,6 +90,15 @@ async def test_so_it_has_in_its_own_process_when_its_deployment_was_deleted_and_
     reason = f"Another run of its schedule is going on ({first.name}), and they do not overlap."
     assert refused.verdict == Abort(reason, runs[0].state)
     assert await desk.names(first.id) == ["Scheduled", "Pending", "Running", "AwaitingRetry"]
+
+
+async def test_what_awaits_its_retry_in_a_process_goes_on_whoever_asks(desk: Desk) -> None:
+    run = await desk.start(retry=RetryPolicy(retries=1))
+    waiting = (await desk.propose(run.id, Failed(), epoch=run.epoch)).run
+    store = desk.orchestrator.store
+    await store.transact(lambda tx: tx.execute("UPDATE flow_runs SET fire_key = 'a@b'"))
+
+    assert await store.read(lambda tx: going_on(tx, ())) == [evolve(waiting, fire_key="a@b")]
 
 
 @pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.BUFFER_ONE])
