@@ -12,13 +12,10 @@ from trioflow.wire.replies import FlowRunAnswer, TaskRunAnswer
 _REASONS = {
     "Run is owned by process": "a claim is refused, for the run has an owner",
     "This comes from epoch": "an owner of the past is refused",
-    "Another run of its schedule is going on": "a run waits for its turn",
-    "This claim was accepted, and the run has been lost since": "a claim is repeated too late",
     "This run is being executed by another process": "a stranger is refused",
     "This run is already completed": "a recorded result is given again",
     "Nobody runs this flow run": "a run that nobody owns is cancelled at once",
     "Concurrency limit for the": "a task waits for a slot",
-    "Scheduled time is in the future": "a run that is early has to wait",
     "Run is already in terminal state": "a word for a run comes when it is over",
     "Cannot transition flows that are cancelling": "a run that is to be cancelled says something else",
 }
@@ -27,14 +24,11 @@ _STEPS = {
     "TimedOut": "a run takes longer than it may",
     "Late": "a run is late",
     "AwaitingRetry": "a run is put off to be tried again",
-    "Resuming": "a suspended run is resumed",
 }
 """By the state's name."""
 _CANCELLED = {
-    "SCHEDULED": "a run that waits for its retry is cancelled",
     "PENDING": "a run is cancelled before it has begun",
     "RUNNING": "a run is cancelled while it runs",
-    "PAUSED": "a paused run is cancelled",
 }
 """By what it was in when its end was asked for."""
 REAPED = "an owner dies, and its run is reaped"
