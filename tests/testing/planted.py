@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from tests.testing import bad_rules
+from tests.testing import bad_rules, hidden_rules
 from trioflow.core.decisions import Rule
 from trioflow.core.states import StateType
 from trioflow.core.tables import FLOW_RUNS, TASK_RUNS, Row, Table
@@ -88,6 +88,34 @@ BAD = [
     Bad(bad_rules.put_off_the_cancelling_for_ever, RUNNING, CANCELLED, "ENDABLE", TASK_RUNS),
     Bad(bad_rules.refuse_to_hear_that_it_ended, RUNNING, COMPLETED, "ENDABLE"),
     Bad(bad_rules.refuse_to_write_off, PENDING, CRASHED, "ENDABLE"),
+    Bad(hidden_rules.ask_this_machines_time_zone, PENDING, RUNNING, "PURE"),
+    Bad(hidden_rules.look_whether_a_file_is_there, PENDING, RUNNING, "PURE"),
+    Bad(hidden_rules.ask_another_machine, PENDING, RUNNING, "PURE"),
+    Bad(hidden_rules.read_the_environment, PENDING, RUNNING, "PURE"),
+    Bad(hidden_rules.make_a_generator_of_chance, PENDING, RUNNING, "PURE"),
+    Bad(hidden_rules.sleep_on_it, PENDING, RUNNING, "PURE"),
+    Bad(hidden_rules.share_out_by_identity, PENDING, RUNNING, "ORDERLY"),
+    Bad(hidden_rules.use_up_a_quota, PENDING, RUNNING, "CLEAN"),
+    Bad(hidden_rules.count_in_the_context, PENDING, RUNNING, "CLEAN"),
+    Bad(hidden_rules.rename_the_proposed_state, PENDING, RUNNING, "CLEAN"),
+    Bad(hidden_rules.add_to_a_list_in_the_parameters, PENDING, RUNNING, "CLEAN"),
+    Bad(hidden_rules.take_tags_for_ascii, PENDING, RUNNING, "TOTAL"),
+    Bad(hidden_rules.take_the_parameters_for_hashable, SCHEDULED, PENDING, "TOTAL"),
+    Bad(hidden_rules.look_at_the_next_month, PENDING, RUNNING, "TOTAL"),
+    Bad(hidden_rules.take_the_delay_of_this_retry, PENDING, RUNNING, "TOTAL", TASK_RUNS),
+    Bad(hidden_rules.give_up_the_whole_process, PENDING, RUNNING, "TOTAL"),
+    Bad(hidden_rules.look_until_it_changes, PENDING, RUNNING, "TOTAL"),
+    Bad(hidden_rules.look_again_whatever_happens, PENDING, RUNNING, "TOTAL"),
+    Bad(hidden_rules.abort_as_if_it_were_over, PENDING, RUNNING, "POSSIBLE"),
+    Bad(hidden_rules.edit_with_effects_in_a_list, PENDING, RUNNING, "POSSIBLE"),
+    Bad(hidden_rules.edit_the_retries_below_nothing, PENDING, RUNNING, "POSSIBLE"),
+    Bad(hidden_rules.show_it_on_another_run, PENDING, RUNNING, "POSSIBLE"),
+    Bad(hidden_rules.push_back_whoever_claims, SCHEDULED, PENDING, "PATIENT"),
+    Bad(hidden_rules.keep_subflows_waiting, PENDING, RUNNING, "PATIENT"),
+    Bad(hidden_rules.keep_what_resumes_waiting, SCHEDULED, PENDING, "PATIENT"),
+    Bad(hidden_rules.keep_tasks_of_a_second_attempt_waiting, PENDING, RUNNING, "PATIENT", TASK_RUNS),
+    Bad(hidden_rules.refuse_to_cancel_a_second_attempt, RUNNING, CANCELLED, "ENDABLE", TASK_RUNS),
+    Bad(hidden_rules.refuse_to_cancel_a_subflow, RUNNING, CANCELLING, "ENDABLE"),
 ]
 """Each stands alone in its table."""
 

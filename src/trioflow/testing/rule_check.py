@@ -8,6 +8,7 @@ store, which must answer as the table does.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import final
 
 import hypothesis
@@ -23,12 +24,16 @@ from trioflow.errors import RuleError, RuleFault, TrioflowBug
 from trioflow.testing.checking.panel import Panel
 from trioflow.testing.checking.patience import carry_to_the_end, check_that_all_can_be_ended
 from trioflow.testing.checking.replay import compare_with_store
+from trioflow.testing.checking.shortening import shorter
 from trioflow.testing.checking.trials import Trial, trials
 from trioflow.testing.checking.vocabulary import vocabulary_of
 from trioflow.testing.checking.watching import Watch
 
 EXAMPLES = 200
 """Trials of one check, unless it says otherwise."""
+
+_HANGS = 12
+"""So often a rule may keep a check waiting; then no shorter way to that is looked for."""
 
 _QUIETLY = (
     *(HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.too_slow),
@@ -92,6 +97,8 @@ class _Check:
     _asked: set[Rule] = field(factory=set["Rule"], init=False)
     _fault: RuleFault | None = field(default=None, init=False)
     """The shortest way to something wrong that was found so far."""
+    _failed: Trial | None = field(default=None, init=False)
+    """The trial that went this way."""
     _first: int = field(default=0, init=False)
     """Which trial was the first to find something."""
 
@@ -123,6 +130,7 @@ class _Check:
         try:
             attempt()
         except (RuleFault, Flaky):
+            self._shorten()
             raise self._worst() from None
         finally:
             self._panel.begin()
@@ -134,6 +142,8 @@ class _Check:
         return open_ if astray else [place for rule in self.rules for place in places_of(rule, self.table)]
 
     def _attempt(self, trial: Trial) -> None:
+        if any(watch.hangs >= _HANGS for watch in self._panel.watches):
+            return
         self._tried += 1
         self._panel.begin()
         try:
@@ -142,10 +152,21 @@ class _Check:
         except RuleFault as fault:
             self._first = self._first or self._tried
             if self._fault is None or len(fault.transitions) <= len(self._fault.transitions):
-                self._fault = fault
+                self._fault, self._failed = fault, trial
             raise
         finally:
             self._asked |= {watch.rule for watch in self._panel.watches if watch.answered}
+
+    def _shorten(self) -> None:
+        """Leave out what can be left out, as long as it fails."""
+        before = None
+        while self._failed is not before and self._failed is not None:
+            before = self._failed
+            for trial in shorter(before):
+                with suppress(RuleFault):
+                    self._attempt(trial)
+                if self._failed is trial:
+                    break
 
     def _judge(self, trial: Trial) -> None:
         table = self._panel.within(self.table)

@@ -24,6 +24,24 @@ T = TypeVar("T")
 _DAY_SECONDS = 86_400.0
 
 
+@frozen(repr=False)
+class _Pool(Generic[T]):
+    """Values by their number; shown without them, for Hypothesis shows strategies, and complains when that is long."""
+
+    values: Sequence[T]
+
+    def __call__(self, number: int) -> T:
+        return self.values[number]
+
+    def __repr__(self) -> str:
+        return f"<one of {len(self.values)}>"
+
+
+def drawn(pool: Sequence[T]) -> st.SearchStrategy[T]:
+    """One of these values; the first is the plainest."""
+    return st.integers(0, len(pool) - 1).map(_Pool(pool))
+
+
 def states(types: Iterable[StateType] = StateType) -> st.SearchStrategy[State]:
     """States as a client proposes them: of these types, with the names and details that rules look at.
 
@@ -31,7 +49,7 @@ def states(types: Iterable[StateType] = StateType) -> st.SearchStrategy[State]:
         types: which; all ten by default.
     """
     wanted = set(types)
-    return _drawn([state for type_ in StateType if type_ in wanted for state in pools.STATES[type_]])
+    return drawn([state for type_ in StateType if type_ in wanted for state in pools.STATES[type_]])
 
 
 def retry_policies() -> st.SearchStrategy[RetryPolicy]:
@@ -47,7 +65,7 @@ def retry_policies() -> st.SearchStrategy[RetryPolicy]:
 
 def limits() -> st.SearchStrategy[tuple[TagLimit, ...]]:
     """What may be known of the limits on the tags ``a`` and ``b``, each with who holds its slots; or of none."""
-    return _drawn([(), *pools.LIMITS])
+    return drawn([(), *pools.LIMITS])
 
 
 def flow_runs(current: Iterable[Row] = ROWS) -> st.SearchStrategy[FlowRun]:
@@ -64,9 +82,9 @@ def facts() -> st.SearchStrategy[Facts]:
     """Any facts about a run: its fence, the flow run above it, a cached state, limits."""
     return st.builds(
         Facts,
-        fence=_drawn(pools.FENCES),
-        parent=_drawn([None, *pools.PARENTS, *pools.RUNNING_PARENTS * 6]),
-        cached=_drawn([None, *pools.STATES[StateType.COMPLETED]]),
+        fence=drawn(pools.FENCES),
+        parent=drawn([None, *pools.PARENTS, *pools.RUNNING_PARENTS * 6]),
+        cached=drawn([None, *pools.STATES[StateType.COMPLETED]]),
         limits=limits(),
     )
 
@@ -91,26 +109,9 @@ def proposals(
         run=_runs(table, current),
         state=states(to),
         facts=facts(),
-        flags=_drawn(pools.FLAGS),
+        flags=drawn(pools.FLAGS),
         draw=st.floats(0, 1, exclude_max=True),
     )
-
-
-@frozen(repr=False)
-class _Pool(Generic[T]):
-    """Values by their number; shown without them, for Hypothesis shows strategies, and complains when that is long."""
-
-    values: Sequence[T]
-
-    def __call__(self, number: int) -> T:
-        return self.values[number]
-
-    def __repr__(self) -> str:
-        return f"<one of {len(self.values)}>"
-
-
-def _drawn(pool: Sequence[T]) -> st.SearchStrategy[T]:
-    return st.integers(0, len(pool) - 1).map(_Pool(pool))
 
 
 def _runs(table: Table, current: Iterable[Row]) -> st.SearchStrategy[Run]:
@@ -123,9 +124,9 @@ def _runs(table: Table, current: Iterable[Row]) -> st.SearchStrategy[Run]:
     ]
     return st.builds(
         _run,
-        run=_drawn(pools.runs_of(table)),
-        state=_drawn([None, *before] if None in wanted else before),
-        counters=_drawn(pools.COUNTERS),
+        run=drawn(pools.runs_of(table)),
+        state=drawn([None, *before] if None in wanted else before),
+        counters=drawn(pools.COUNTERS),
     )
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from functools import partial
+from itertools import chain
 from random import Random
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, cast, final
 
 from attrs import Factory, define, field, frozen
@@ -136,18 +139,44 @@ def function_of(called: Any) -> Any:
     return called if hasattr(called, "__code__") else getattr(called.__class__, _CALL, None)
 
 
-def _look(value: Any) -> str:
-    """How a value looks: equal for equal values."""
-    class_ = cast("Any", type(value))
+def _look(value: Any, around: frozenset[int] = frozenset()) -> str:
+    """How a value looks, with all that it holds: equal for equal values."""
+    if id(value) in around or len(around) > _DEEPEST:
+        return "..."
+    within = around | {id(value)}
     match value:
         case Random():
             return str(value.getstate())
+        case ContextVar():
+            return _look(cast("Any", value).get(None), within)
+        case GeneratorType():
+            return _look(value.gi_frame and value.gi_frame.f_locals, within)
+        case dict():
+            return _look([*cast("Any", value).items()], within)
+        case list() | tuple() | deque():
+            return str([_look(each, within) for each in cast("Iterable[Any]", value)])
         case _ if isinstance(value, _NO_DATA):
             return str(id(value))
-        case _ if class_.__repr__ is object.__repr__ and hasattr(value, "__dict__"):
-            return f"{id(value)} {vars(value)!r}"
+        case _ if _ADDRESS in (shown := repr(value)):
+            return f"{shown} {_look(_attributes(value), within)}"
         case _:
             return repr(value)
+
+
+_DEEPEST = 8
+_ADDRESS = " at 0x"
+"""What is shown by where it is does not show what it holds."""
+
+
+def _attributes(value: object) -> dict[str, Any]:
+    names = chain.from_iterable(_slots(class_) for class_ in type(value).__mro__)
+    slots = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    return slots | getattr(value, "__dict__", {})
+
+
+def _slots(class_: type) -> Sequence[str]:
+    slots = vars(class_).get("__slots__", ())
+    return [slots] if isinstance(slots, str) else list(slots)
 
 
 def _copied(value: Any) -> Any:

@@ -17,7 +17,7 @@ from trioflow.core.leases import LEASE_EXPIRED
 from trioflow.core.lifecycle import Call, Propose, Sleep, Step, Stop
 from trioflow.core.retries import MAX_DELAY_SECONDS
 from trioflow.core.states import Cancelled, Cancelling, Crashed, Late, Running, State, StateType, resumed
-from trioflow.core.verdicts import Accept, Reject, Wait
+from trioflow.core.verdicts import Accept, Reject, Verdict, Wait
 from trioflow.testing.checking.properties import Broken, Property
 from trioflow.testing.checking.telling import shown
 from trioflow.testing.checking.world import AS_OPERATOR, AS_REAPER, FLOW, PLAINLY, Asked, How, World
@@ -33,6 +33,9 @@ time of the day, the week or the year is found open.
 _CENTURY: Final = timedelta(seconds=MAX_DELAY_SECONDS)
 _CALLS: Final = 40
 """So often the code of one run may be called; a policy that is drawn here allows a tenth of it."""
+
+_AGAIN: Final = 2
+"""In the second attempt everybody can be ended too."""
 
 _Life = Generator["datetime | None", None, None]
 """A run on its way: gives the instant at which to go on; None is when nobody else is on his way any more."""
@@ -138,12 +141,23 @@ def _opening(world: World, number: int) -> Generator[datetime | None, None, Step
 def _claim(world: World) -> Generator[datetime | None, None, bool]:
     """What runners do, and beside them the scheduler, which marks a run late that nobody may claim."""
     patience = _Patience()
-    while isinstance(verdict := world.claim().heard, Wait):
-        yield _wake(world, FLOW, timedelta(seconds=verdict.delay), patience)
+    while (delay := _delay(world, world.claim().heard)) is not None:
+        yield _wake(world, FLOW, delay, patience)
         state = world.flow.state
         if state is not None and state.name == "Scheduled":
             world.propose(FLOW, Late(state.details.scheduled_time or world.now), AS_OPERATOR)
-    return isinstance(verdict, Accept)
+    return isinstance(world.steps[-1].verdict, Accept)
+
+
+def _delay(world: World, verdict: Verdict) -> timedelta | None:
+    """How long it is until the next claim; None when there is none, for this one had its answer."""
+    match verdict:
+        case Wait(delay):
+            return timedelta(seconds=delay)
+        case Reject(State(type=StateType.SCHEDULED) as state, _, True):
+            return max((state.details.scheduled_time or world.now) - world.now, timedelta())
+        case _:
+            return None
 
 
 def _ask(world: World, number: int, state: State, how: How) -> Generator[datetime | None, None, Asked]:
@@ -171,6 +185,8 @@ def _drive(world: World, number: int, step: Step, outcome: State) -> _Life:
                 calls += 1
                 if calls > _CALLS:
                     raise _stuck(world, f"{world.runs[number].name} is run again and again, however it ends")
+                if calls == _AGAIN:
+                    check_that_all_can_be_ended(world)
                 if number == FLOW:
                     yield None
                 step = step.ended(outcome)

@@ -7,7 +7,15 @@ from collections.abc import Set as AbstractSet
 from uuid import UUID
 
 from trioflow.core.bookkeeping import HOLD_SLOTS
-from trioflow.core.decisions import Effect, EndLease, Proposal, ReleaseSlots, TagLimit, TakeSlots
+from trioflow.core.decisions import (
+    Effect,
+    EndLease,
+    MirrorToParent,
+    Proposal,
+    ReleaseSlots,
+    TagLimit,
+    TakeSlots,
+)
 from trioflow.core.runs import FlowRun, Run, TaskRun
 from trioflow.core.states import StateType
 from trioflow.core.tables import Table
@@ -53,6 +61,10 @@ def check_effects(run: Run, effects: Iterable[Effect], limits: Iterable[TagLimit
                 raise Broken(Property.SLOTS, told)
             case ReleaseSlots(), FlowRun():
                 raise Broken(Property.SLOTS, "a flow run gave slots back, and holds none")
+            case MirrorToParent(id_), _ if id_ != getattr(run, "parent_task_run_id", None):
+                raise Broken(
+                    Property.POSSIBLE, "the state was shown on a task run that does not stand for this run"
+                )
             case EndLease(), _ if run.state is not None and not run.state.is_final:
                 raise Broken(Property.POSSIBLE, f"the lease ended while the run is {_type(run)}")
             case _:

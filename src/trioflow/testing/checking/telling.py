@@ -48,7 +48,8 @@ def transitions(steps: Iterable[Asked]) -> list[str]:
     times: dict[object, int] = {}
     for step in steps:
         proposal = step.proposal
-        alike = (step.number, shown(proposal.run.state), shown(proposal.state), type(step.verdict))
+        from_ = proposal.run.state.type if proposal.run.state else None
+        alike = (step.number, from_, shown(proposal.state), type(step.verdict))
         lines.setdefault(alike, _line(step))
         times[alike] = times.get(alike, 0) + 1
     return [line if times[alike] == 1 else f"{line}  (×{times[alike]})" for alike, line in lines.items()]

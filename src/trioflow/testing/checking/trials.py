@@ -35,7 +35,7 @@ from trioflow.testing.checking.birth import Birth, Role
 from trioflow.testing.checking.vocabulary import Vocabulary
 from trioflow.testing.checking.world import AS_OPERATOR, FLOW, PLAINLY, Asker, How, World
 from trioflow.testing.pools import NOW, RESULT
-from trioflow.testing.strategies import states
+from trioflow.testing.strategies import drawn, states
 
 Cells: TypeAlias = "Sequence[tuple[Row, StateType]]"
 
@@ -189,9 +189,14 @@ def trials(table: Table, cells: Cells, vocabulary: Vocabulary) -> st.SearchStrat
     at = st.one_of([_at(numbers, *cell) for cell in cells])
     around = _around_tasks(numbers) if judges_tasks else _around_flow_runs()
     if judges_tasks:
-        at = at | at.map(_crowded)
-    others = st.lists(at | around | _anything(numbers), max_size=_MOST_MOVES)
-    moves = st.tuples(others.map(_one_after_the_other), at, others.map(_one_after_the_other))
+        at = at | at.map(_crowded) | at.map(_crowded).map(_crowded)
+    few = st.lists(at | around | _anything(numbers), max_size=_MOST_MOVES).map(_one_after_the_other)
+    moves = st.one_of(
+        st.lists(around, min_size=1, max_size=2),
+        st.tuples(at),
+        st.tuples(few, at, around),
+        st.tuples(few, at, few),
+    )
     outcomes = st.sampled_from([Completed(data=RESULT), Failed(), Crashed()])
     return st.builds(Trial, births, moves.map(_one_after_the_other).map(tuple), outcomes)
 
@@ -226,22 +231,33 @@ def passes() -> st.SearchStrategy[Pass]:
 
 
 def _around_flow_runs() -> st.SearchStrategy[list[Move]]:
-    return st.builds(Claim, st.booleans()).map(lambda move: [move])
+    """It is claimed, pauses, is suspended, fails and is tried again, is cancelled."""
+    lives = [
+        [StateType.SUSPENDED],
+        [StateType.PAUSED],
+        [StateType.FAILED, StateType.RUNNING],
+        [StateType.CANCELLING],
+    ]
+    brought: list[list[Move]] = [[Bring(FLOW, type_) for type_ in types] for types in lives]
+    claims: list[list[Move]] = [[Claim()], [Claim(rerun=True)]]
+    return drawn([*claims, *brought])
 
 
 def _around_tasks(numbers: st.SearchStrategy[int]) -> st.SearchStrategy[list[Move]]:
     """What goes on around a task: others run; the flow run pauses and goes on, fails and is tried again."""
+    again: list[list[Move]] = [[Ask(FLOW, Failed()), Pass(60), Ask(FLOW, Running())]]
     flow_run: list[list[Move]] = [
-        [Ask(FLOW, Failed()), Ask(FLOW, Running())],
+        *again,
+        *again,
         [Ask(FLOW, Paused())],
         [Ask(FLOW, Running(), AS_OPERATOR)],
         [Ask(FLOW, Cancelling(), AS_OPERATOR)],
     ]
-    return numbers.map(_at_work) | st.sampled_from(flow_run)
+    return numbers.map(_at_work) | numbers.map(_tried_again) | drawn(flow_run)
 
 
 def _crowded(moves: list[Move]) -> list[Move]:
-    """The same, while another one is at work."""
+    """The same, while one more is at work."""
     match moves:
         case [Bring(number), *_]:
             return [Bring(number % MOST_TASKS + 1, StateType.RUNNING), *moves]
@@ -251,6 +267,10 @@ def _crowded(moves: list[Move]) -> list[Move]:
 
 def _at_work(number: int) -> list[Move]:
     return [Bring(number, StateType.RUNNING)]
+
+
+def _tried_again(number: int) -> list[Move]:
+    return [Bring(number, StateType.FAILED), Bring(number, StateType.RUNNING)]
 
 
 def _policies() -> st.SearchStrategy[RetryPolicy]:
@@ -272,10 +292,10 @@ def births(vocabulary: Vocabulary) -> st.SearchStrategy[Birth]:
 def _without_tasks(vocabulary: Vocabulary) -> st.SearchStrategy[Birth]:
     return st.builds(
         Birth,
-        role=st.sampled_from(Role),
+        role=drawn([Role.SCRIPT, Role.DEPLOYED, Role.SUBFLOW, Role.DEPLOYED]),
         owned=st.sampled_from([True, False]),
         retry=_policies(),
-        tags=st.frozensets(st.sampled_from(vocabulary.texts), max_size=3),
+        tags=st.frozensets(drawn(vocabulary.texts), max_size=3),
         parameters=vocabulary.parameters(),
         start=_starts(),
     )
@@ -284,11 +304,12 @@ def _without_tasks(vocabulary: Vocabulary) -> st.SearchStrategy[Birth]:
 @st.composite
 def _with_tasks(draw: st.DrawFn, vocabulary: Vocabulary) -> Birth:
     """Tasks that have tags in common, and limits on some of them."""
-    texts = st.sampled_from([*vocabulary.texts[:1] * 4, *vocabulary.texts])
+    texts = drawn([*vocabulary.texts[:1] * 4, *vocabulary.texts])
     size = draw(st.sampled_from([1, 2, 3, 3]))
-    tasks = [draw(st.frozensets(texts, max_size=2)) for _ in range(size)]
+    tags = st.frozensets(texts, max_size=2)
+    tasks = [draw(tags)] * size if draw(st.booleans()) else [draw(tags) for _ in range(size)]
     used = sorted(frozenset[str]().union(*tasks))
-    limits = {tag: draw(st.sampled_from([None, 2, 1, 2, 0])) for tag in used}
+    limits = {tag: draw(st.sampled_from([None, 2, 1, 3, 0])) for tag in used}
     return Birth(
         retry=draw(_policies()),
         parameters=draw(vocabulary.parameters()),

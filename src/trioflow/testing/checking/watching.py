@@ -6,28 +6,37 @@ import copy
 import inspect
 import traceback
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import final
 
 from attrs import define, evolve, field
 
 from trioflow.core.decisions import NO_FACTS, Answer, Fact, Facts, Proposal, Rule
-from trioflow.core.runs import FlowRun
 from trioflow.core.states import State, StateType
 from trioflow.core.tables import Cell, Closed, Table
 from trioflow.core.verdicts import Reject
+from trioflow.testing.checking.deadline import TooLong, within
 from trioflow.testing.checking.keepsakes import Keepsakes, function_of
-from trioflow.testing.checking.outside import Observer, another_day
+from trioflow.testing.checking.oddities import odd
+from trioflow.testing.checking.outside import Observer, Stopped, elsewhere
 from trioflow.testing.checking.possible import faults_of
 from trioflow.testing.checking.properties import Broken, Property
 from trioflow.testing.checking.reordering import reordered
 from trioflow.testing.checking.telling import shown, spoken
+from trioflow.testing.checking.vocabulary import vocabulary_of
 
 _CLOSELY = 12
 """So many askings of one trial are watched closely; then only what is said counts."""
 
 _REMEMBERED = 4
-"""So many answers of one trial are asked for again when it is over."""
+"""So many answers of one trial are asked for again when it is over, and of odd runs in the same place."""
+
+_SECONDS = 2.0
+"""So long a rule may take to answer, of real time: about a thousand times as long as one that decides needs."""
+
+_SECONDS_OF_THE_SLOW = 0.25
+"""The same once it has taken longer: shorter ways to that are looked for, and each takes so long again."""
 
 _FACTS = {Fact.PARENT: "parent", Fact.CACHED: "cached", Fact.LIMITS: "limits"}
 
@@ -48,13 +57,18 @@ class Watch:
     """What it was asked last, and said."""
     misplaced: Broken | None = field(default=None, init=False)
     """What it could not do lately, asked where it may be out of place."""
+    hangs: int = field(default=0, init=False)
+    """How often it did not answer in time."""
     _keepsakes: Keepsakes = field(init=False)
+    _words: tuple[str, ...] = field(init=False)
+    """What stands in its code: names of parameters, perhaps."""
     _asked: int = field(default=0, init=False)
     _remembered: list[tuple[Proposal, Answer]] = field(factory=list[tuple[Proposal, Answer]], init=False)
 
     def __attrs_post_init__(self) -> None:
         self.file, self.line = place_of(self.rule)
         self._keepsakes = Keepsakes(self.rule.fn)
+        self._words = vocabulary_of([self.rule]).texts
 
     def begin(self) -> None:
         """A new trial: as if the rule had never been asked."""
@@ -103,40 +117,65 @@ class Watch:
         return answer
 
     def _hear_closely(self, proposal: Proposal) -> Answer:
-        observer, contents = Observer(self.file), _contents(proposal)
-        with observer.listening():
-            answer = self._ask(proposal)
+        observer, own = Observer(self.file, self.rule.fn.__module__), copy.deepcopy(proposal)
+        try:
+            answer = self._ask(own, observer.listening())
+        except Stopped:
+            answer = None
         if seen := observer.seen:
-            raise self._broken(Property.PURE, f"it calls {seen.call}, and so asks {seen.mend}", seen.line)
+            raise self._broken(seen.broken, f"it calls {seen.call}, and so {seen.mend}", seen.line)
         self._check_possible(answer, proposal)
-        if contents != _contents(proposal):
+        if own != proposal:
             raise self._broken(Property.CLEAN, "it changes what its proposal holds, which others look at too")
         if changed := self._keepsakes.changed():
             raise self._broken(Property.CLEAN, f"it changes {changed}, which outlives the asking")
-        self._ask_again(proposal, answer)
+        same = copy.deepcopy(proposal)  # as the first copy was: the sets in it have the order of that one
+        self._ask_again(same, answer)
         if len(self._remembered) < _REMEMBERED:
-            self._remembered.append((proposal, answer))
+            self._remembered.append((same, answer))
+            self._ask_for_oddities(proposal)
         return answer
+
+    def _ask_for_oddities(self, proposal: Proposal) -> None:
+        """Of another run there, it need not say the same; but something that can be, and change nothing."""
+        for told, other in odd(proposal, self._words):
+            own = copy.deepcopy(other)
+            try:
+                self._check_possible(self._ask(own), other)
+                if own != other:
+                    raise self._broken(Property.CLEAN, "it changes what its proposal holds")
+            except Broken as broken:
+                broken.told = f"asked about a run {told}, {broken.told}"
+                raise
 
     def _ask_again(self, proposal: Proposal, answer: Answer) -> None:
         """In other circumstances, the same must be said."""
         self._compare(Property.PURE, "asked twice", proposal, answer)
-        with another_day():
-            self._compare(Property.ORDERLY, "asked where hashes are others", proposal, answer)
+        with elsewhere():
+            self._compare(Property.PURE, "asked in another time zone", proposal, answer)
         turned, declared = reordered(proposal), evolve(proposal, facts=self._declared(proposal.facts))
         self._compare(Property.ORDERLY, "asked with sets and dicts in another order", turned, answer)
         self._compare(
             Property.DECLARED, "asked with the facts that it declares, and no others", declared, answer
         )
 
-    def _ask(self, proposal: Proposal) -> Answer:
+    def _ask(self, proposal: Proposal, heard: AbstractContextManager[None] | None = None) -> Answer:
         try:
-            return self.rule(proposal)
-        except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            lines = [frame.lineno for frame in frames if frame.filename == self.file]
+            with within(_SECONDS_OF_THE_SLOW if self.hangs else _SECONDS), heard or nullcontext():
+                return self.rule(proposal)
+        except (KeyboardInterrupt, Stopped):
+            raise
+        except BaseException as error:  # SystemExit too
             told = f"it raised {type(error).__name__}: {error}"
-            raise self._broken(Property.TOTAL, told, lines[-1] if lines else None) from error
+            if _is_too_late(error):
+                self.hangs += 1
+                told = "it does not come to an end: whoever writes would wait for it"
+            raise self._broken(Property.TOTAL, told, self._line_of(error)) from error
+
+    def _line_of(self, error: BaseException) -> int | None:
+        """The last line of the rule's file that led to it."""
+        frames = traceback.extract_tb(error.__traceback__)
+        return next((frame.lineno for frame in reversed(frames) if frame.filename == self.file), None)
 
     def _check_possible(self, answer: object, proposal: Proposal) -> None:
         for fault in faults_of(answer, proposal):
@@ -155,8 +194,11 @@ class Watch:
 
     def _compare(self, broken: Property, told: str, proposal: Proposal, answer: Answer) -> None:
         other = self._ask(proposal)
-        if other != answer:
-            raise self._broken(broken, f"it said {spoken(answer)}; {told}, it said {spoken(other)}")
+        if other == answer:
+            return
+        if (again := self._ask(proposal)) != other:  # so the circumstances were not what made the difference
+            broken, told, answer, other = Property.PURE, "asked twice", other, again
+        raise self._broken(broken, f"it said {spoken(answer)}; {told}, it said {spoken(other)}")
 
     def _declared(self, facts: Facts) -> Facts:
         undeclared = {name for fact, name in _FACTS.items() if fact not in self.rule.facts}
@@ -190,9 +232,8 @@ def place_of(rule: Rule) -> tuple[str, int | None]:
     return (code.co_filename, code.co_firstlineno) if code else ("", None)
 
 
-def _contents(proposal: Proposal) -> object:
-    """Copies of what is not frozen about a proposal."""
-    facts = proposal.facts
-    runs = [run for run in (proposal.run, facts.parent) if run]
-    mappings = [run.parameters if isinstance(run, FlowRun) else run.inputs for run in runs]
-    return copy.deepcopy([dict(mapping) for mapping in mappings])
+def _is_too_late(error: BaseException | None) -> bool:
+    """Whether the time was over; what was ended then may have raised something else."""
+    while error is not None and not isinstance(error, TooLong):
+        error = error.__context__
+    return error is not None

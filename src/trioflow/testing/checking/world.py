@@ -177,8 +177,10 @@ class World:
         run = self.runs[number]
         match run:
             case FlowRun(state=None):
-                owned = self.birth.owned and self.birth.role is not Role.SUBFLOW
-                asked = self._judge(number, state, evolve(how, by=Asker.OPERATOR, new_owner=owned))
+                is_subflow = self.birth.role is Role.SUBFLOW
+                owned = self.birth.owned and not is_subflow
+                by = Asker.OWNER if is_subflow else Asker.OPERATOR
+                asked = self._judge(number, state, evolve(how, by=by, new_owner=owned))
                 if owned:
                     self._grant()
                 self.calls.append((Call.CREATE, asked))
