@@ -224,7 +224,7 @@ async def test_it_warns_of_none_of_the_variables_that_it_is_given(runner):
     assert (report.status, child.printed(), child.printed("stderr")) == (0, ["called"], [])
 
 
-async def test_what_it_starts_is_given_no_orders(runner):
+async def test_what_it_starts_is_given_its_mark_and_no_orders(runner):
     child = await runner.start(
         """
         import os
@@ -239,7 +239,7 @@ async def test_what_it_starts_is_given_no_orders(runner):
     await child.over()
 
     ours = {line.partition("=")[0] for line in child.printed() if line.startswith("TRIOFLOW__")}
-    assert ours == {FLOW_RUN_ID, HOME, RUNNER}
+    assert ours == {FLOW_RUN_ID, EPOCH, HOME, RUNNER}
 
 
 async def test_it_calls_the_hooks_that_are_owed_for_a_state(runner):
