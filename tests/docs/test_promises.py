@@ -17,11 +17,16 @@ def test_each_promise_of_the_readme_is_marked_in_the_tests_that_it_names():
     named = {number: set(re.findall(r"\]\(([^)]+)\)", cell)) for number, cell in ROWS}
 
     assert {number: sorted(files - marked.get(number, set())) for number, files in named.items()} == {
+        "P1": [],
+        "P2": [],
         "P3": [],
+        "P6": [],
         "P7": [],
+        "P9": [],
         "P10": [],
         "P11": [],
         "P12": [],
         "P13": [],
+        "P18": [],
     }
     assert all(named.values())
