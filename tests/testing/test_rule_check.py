@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -122,6 +123,12 @@ def test_a_fault_names_the_rule_its_line_what_it_breaks_and_the_way_there():
             "it edited epoch: a rule may edit infrastructure_pid, name, parameters, retry of this run",
         ),
         ("wait_for_ever", "brave-otter waits for ever"),
+        (
+            "sleep_on_it",
+            "it calls time.sleep(), and so keeps the store waiting: answer Wait, and be asked again",
+        ),
+        ("look_until_it_changes", "it does not come to an end, and whoever writes waits for it: answer Wait"),
+        ("take_tags_for_ascii", "asked about a run with the tag 'näht 夜', it raised UnicodeEncodeError"),
     ],
 )
 def test_what_is_wrong_is_told_with_what_to_do_instead(name: str, told: str):
@@ -201,3 +208,16 @@ async def test_inside_of_trio_it_says_that_a_plain_function_is_needed():
 
     with pytest.raises(RuleError, match="from a plain function"):
         check_rule(bad_rules.wait_for_ever, table)
+
+
+def test_a_rule_may_look_up_a_time_zone():
+    @rule()
+    def hold_back_at_night_in_berlin(proposal):
+        at = proposal.now.astimezone(ZoneInfo("Europe/Berlin"))
+        return Wait(1_800.0, "At night nothing starts.") if at.hour < 6 else None
+
+    check_rule(
+        hold_back_at_night_in_berlin,
+        FLOW_RUNS.with_rule(hold_back_at_night_in_berlin, from_=SCHEDULED, to=RUNNING),
+        examples=30,
+    )

@@ -169,7 +169,7 @@ class Watch:
             told = f"it raised {type(error).__name__}: {error}"
             if _is_too_late(error):
                 self.hangs += 1
-                told = "it does not come to an end: whoever writes would wait for it"
+                told = "it does not come to an end, and whoever writes waits for it: answer Wait instead"
             raise self._broken(Property.TOTAL, told, self._line_of(error)) from error
 
     def _line_of(self, error: BaseException) -> int | None:
