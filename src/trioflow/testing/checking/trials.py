@@ -189,7 +189,7 @@ def trials(table: Table, cells: Cells, vocabulary: Vocabulary) -> st.SearchStrat
     at = st.one_of([_at(numbers, *cell) for cell in cells])
     around = _around_tasks(numbers) if judges_tasks else _around_flow_runs()
     if judges_tasks:
-        at = at | at.map(_crowded) | at.map(_crowded).map(_crowded)
+        at = at | at.map(_crowded) | at.map(_in_a_second_attempt)
     few = st.lists(at | around | _anything(numbers), max_size=_MOST_MOVES).map(_one_after_the_other)
     moves = st.one_of(
         st.lists(around, min_size=1, max_size=2),
@@ -245,10 +245,8 @@ def _around_flow_runs() -> st.SearchStrategy[list[Move]]:
 
 def _around_tasks(numbers: st.SearchStrategy[int]) -> st.SearchStrategy[list[Move]]:
     """What goes on around a task: others run; the flow run pauses and goes on, fails and is tried again."""
-    again: list[list[Move]] = [[Ask(FLOW, Failed()), Pass(60), Ask(FLOW, Running())]]
     flow_run: list[list[Move]] = [
-        *again,
-        *again,
+        _in_a_second_attempt([]),
         [Ask(FLOW, Paused())],
         [Ask(FLOW, Running(), AS_OPERATOR)],
         [Ask(FLOW, Cancelling(), AS_OPERATOR)],
@@ -263,6 +261,11 @@ def _crowded(moves: list[Move]) -> list[Move]:
             return [Bring(number % MOST_TASKS + 1, StateType.RUNNING), *moves]
         case _:
             return moves
+
+
+def _in_a_second_attempt(moves: list[Move]) -> list[Move]:
+    """The same, when the flow has failed and is tried again."""
+    return [Ask(FLOW, Failed()), Pass(60), Ask(FLOW, Running()), *moves]
 
 
 def _at_work(number: int) -> list[Move]:
