@@ -118,10 +118,18 @@ def test_a_thread_that_waits_for_the_real_world_is_told():
     assert "did not go on for 1 real seconds" in message
 
 
-def test_a_script_that_does_not_end_is_told():
-    async def script(simulation: Simulation) -> None:
-        await trio.sleep_forever()
+async def sleeps_for_ever(_simulation: Simulation) -> None:
+    await trio.sleep_forever()
 
+
+async def sleeps_for_ever_twice(_simulation: Simulation) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+        nursery.start_soon(trio.sleep_forever)
+
+
+@pytest.mark.parametrize("script", [sleeps_for_ever, sleeps_for_ever_twice])
+def test_a_script_that_does_not_end_is_told(script):
     with pytest.raises(SimulationError, match="the script had not ended after 1:00:00"):
         simulate(script=script)
 

@@ -36,6 +36,7 @@ from trioflow.testing.everywhere.recovery import Ends, ends_of
 from trioflow.testing.everywhere.trial import Deed, Outcome
 from trioflow.testing.faults.store import SOUND, Kind, StoreFault, fail_call
 from trioflow.testing.simulation.machine import Process, process_of
+from trioflow.testing.simulation.scheduling import frozen_heap
 from trioflow.testing.simulation.simulate import Stage
 from trioflow.testing.simulation.simulation import Simulation
 from trioflow.testing.simulation.terms import Terms
@@ -80,8 +81,9 @@ class ServedStage:
 
     @contextmanager
     def set_up(self) -> Generator[ServedStage]:
-        """Each trial brings what it needs."""
-        yield self
+        """Each trial brings what it needs, and leaves garbage behind; that alone is looked for."""
+        with frozen_heap():
+            yield self
 
     def sides(self, deed: Deed) -> tuple[Side, ...]:
         """Which sides of a step matter: a kill is after one, as is a request, which comes from elsewhere."""

@@ -36,7 +36,7 @@ from trioflow.testing.simulation.scheduling import Order, ordered
 from trioflow.testing.simulation.serving import Flows, Service, modules_of
 from trioflow.testing.simulation.simulation import Simulation
 from trioflow.testing.simulation.sometimes import in_answer
-from trioflow.testing.simulation.terms import Keywords, Outcome, Terms, replay_command, terms_of
+from trioflow.testing.simulation.terms import Keywords, Outcome, Script, Terms, replay_command, terms_of
 from trioflow.testing.simulation.threads import InlineThreads, inline_threads
 from trioflow.testing.simulation.virtual import VirtualWorld, seeded_random
 from trioflow.testing.simulation.watchdog import Watchdog
@@ -101,6 +101,8 @@ class Stage:
     """What goes wrong with which call of the runners' stores, of all of them together; besides the faults."""
     _failure: BaseException | None = field(default=None, init=False)
     """Why it was halted."""
+    _is_performed: bool = field(default=False, init=False)
+    """Whether the script has ended, if there is one."""
     _scope: trio.CancelScope = field(factory=trio.CancelScope, init=False)
     _runs: list[FlowRun] = field(factory=list[FlowRun], init=False)
     _seconds: float = field(default=0.0, init=False)
@@ -227,24 +229,22 @@ class Stage:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Chaos(simulation, self.world.stream("chaos")).rage)
             if self.terms.script is not None:
-                nursery.start_soon(self._perform, simulation, services[0])
+                nursery.start_soon(self._perform, self.terms.script, simulation, services[0])
             await trio.sleep(self.terms.duration.total_seconds())
             nursery.cancel_scope.cancel()
+        if self.terms.script is not None and not self._is_performed:
+            raise SimulationError(
+                f"the script had not ended after {self.terms.duration}: let it end, or give it a longer duration"
+            )
         self.database.faults = NO_FAULTS
         self.database.outage_until = 0.0
         for process in simulation.machine.alive:
             simulation.machine.go_on(process)
 
-    async def _perform(self, simulation: Simulation, service: Service) -> None:
-        script = self.terms.script
-        assert script is not None  # noqa: S101 - `_middle` has looked
-        try:
-            await service.ready.wait()
-            await script(simulation)
-        except trio.Cancelled:
-            raise SimulationError(
-                f"the script had not ended after {self.terms.duration}: let it end, or give it a longer duration"
-            ) from None
+    async def _perform(self, script: Script, simulation: Simulation, service: Service) -> None:
+        await service.ready.wait()
+        await script(simulation)
+        self._is_performed = True
 
     async def _wait_ended(self, simulation: Simulation) -> None:
         """Nothing is planned any more: wait until all that has begun is over."""
