@@ -188,9 +188,8 @@ class CancelMissed(Judge):
     ("judge", "scope", "why", "steps"),
     [
         (NoFence, ONE_RUN, "an owner of epoch 1 changed a run of epoch 2", 5),
-        (NoLeaseCheck, ONE_RUN, "a slot is held without a lease", 6),
+        (NoLeaseCheck, ONE_RUN, "a run was taken from an owner whose lease had not lapsed", 9),
         (NoNewEpoch, SMALL, "two runners drive one run in one epoch", 5),
-        (NoLease, SMALL, "a slot is held without a lease", 4),
         (NoMemory, ONE_RUN, "a task runs without a slot", 9),
         (SlotLeak, SMALL, "a slot is held without a lease", 6),
         (NoLimit, SMALL, "two tasks hold the one slot", 8),
@@ -208,7 +207,7 @@ def test_a_planted_fault_is_found_with_the_shortest_way_to_it(
     assert (found.why, len(found.steps)) == (why, steps), found.steps
 
 
-@pytest.mark.parametrize(("judge", "steps"), [(CancelLost, 4), (CancelMissed, 10)])
+@pytest.mark.parametrize(("judge", "steps"), [(NoLease, 3), (CancelLost, 4), (CancelMissed, 10)])
 def test_a_planted_fault_that_leaves_a_run_halfway_is_found_with_the_shortest_way_to_it(
     judge: type[Judge], steps: int
 ):
