@@ -43,6 +43,7 @@ from trioflow.testing.simulation.terms import Terms
 
 _LASTS = timedelta(minutes=4)
 """For how long schedules would fire; the run has to be over by then."""
+_GIVEN_UP_AT = _LASTS.total_seconds() - 1
 _ASKED_AT = 20.0
 """The second in which the run is asked for: the runners are at rest."""
 _QUERY_SECONDS = 60.0
@@ -148,13 +149,18 @@ class _ServedTrial(trio.abc.Instrument):
         await trio.sleep_until(_ASKED_AT)
         self._counts = True
         run_id = await simulation.submit(self.scenario.deployment.full_name, self.scenario.parameters)
+        ends: list[State] = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._operate, run_id)
-            state = await simulation.wait_final(run_id)
+            if self.deed is not Deed.NOTHING:
+                # Whether it is over later is looked at when all faults are; by itself it has to end in time.
+                nursery.cancel_scope.deadline = _GIVEN_UP_AT
+            ends.append(await simulation.wait_final(run_id))
             nursery.cancel_scope.cancel()
         self._counts = False
-        self.wrong += self._judged(simulation, state)
-        self.ends = simulation.database.look(ends_of)
+        for state in ends:
+            self.wrong += self._judged(simulation, state)
+            self.ends = simulation.database.look(ends_of)
 
     async def _operate(self, run_id: Any) -> None:
         await self._asked.wait()
